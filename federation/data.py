@@ -1,0 +1,223 @@
+"""Windows from a community's training export, each one cut off at its origin.
+
+A window is what the model sees of one series on one day (the *origin*, the last day known):
+everything in it is computed from days up to the origin, so a window of yesterday and a window
+of last year are built by the same lines, and nothing of the future can leak into either.
+"""
+
+import csv
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from federation.errors import ExportInvalid, ExportUnreadable, HistoryTooShort
+
+Floats = NDArray[np.float32]
+Days = NDArray[np.int64]
+
+HORIZON_DAYS = 7
+LOOKBACK_DAYS = 28
+SAME_WEEKDAY_WEEKS = 8
+YEAR_DAYS = 364  # 52 whole weeks, so that last year's day falls on the same weekday
+YEAR_AGO_HALF_WIDTH_DAYS = 3
+HISTORY_DAYS_MIN = 60
+HISTORY_DAYS_MAX = 20_000
+CATEGORIES_MAX = 64
+COUNT_MAX = 1_000_000
+EXPORT_BYTES_MAX = 64 * 1024 * 1024
+TOTAL = "total"  # the sum of the categories, forecast as a series of its own
+
+LEVEL_FLOOR = 0.03  # requests a day; keeps a silent series from dividing by zero
+FEATURES = LOOKBACK_DAYS + 2 * HORIZON_DAYS + 7 + 4 + 2
+
+
+@dataclass(frozen=True)
+class History:
+    """One community's counts: a row per category, and their total as the last row."""
+
+    first_day: date
+    series: tuple[str, ...]  # categories in order, then TOTAL
+    counts: Floats  # (series, days)
+
+    @property
+    def days(self) -> int:
+        return self.counts.shape[1]
+
+    @property
+    def last_day(self) -> date:
+        return self.first_day + timedelta(days=self.days - 1)
+
+    def until(self, days: int) -> "History":
+        """The history as it was known after its first `days` days."""
+        return History(self.first_day, self.series, self.counts[:, :days])
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Inputs of the model, one row per window; `targets` is empty when they lie in the future."""
+
+    features: Floats  # (windows, FEATURES)
+    level: Floats  # (windows,), the unit in which the model thinks
+    same_weekday: Floats  # (windows, HORIZON_DAYS), requests a day over the last weeks
+    targets: Floats  # (windows, HORIZON_DAYS) or (0, HORIZON_DAYS)
+
+    def __len__(self) -> int:
+        return len(self.level)
+
+
+def load_export(path: Path, *, days_min: int = HISTORY_DAYS_MIN) -> History:
+    """Read `date,category,count`, zeros included and sorted; whatever is odd is refused by line."""
+    try:
+        if path.stat().st_size > EXPORT_BYTES_MAX:
+            raise ExportUnreadable(path=path.name, reason=f"more than {EXPORT_BYTES_MAX} bytes")
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.reader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ExportUnreadable(path=path.name, reason=_plain_reason(error)) from error
+    if not rows or rows[0] != ["date", "category", "count"]:
+        raise ExportInvalid(path=path.name, line=1, reason="expected date,category,count")
+    return _parse(path.name, rows[1:], days_min=days_min)
+
+
+def _plain_reason(error: Exception) -> str:
+    return error.strerror or "error" if isinstance(error, OSError) else "it is not UTF-8 CSV"
+
+
+def _parse(name: str, rows: list[list[str]], *, days_min: int) -> History:
+    categories = _leading_categories(name, rows)
+    width = len(categories)
+    days = len(rows) // width if width else 0
+    if days < days_min:
+        raise HistoryTooShort(days=days, needed=days_min)
+    if days > HISTORY_DAYS_MAX:
+        raise ExportInvalid(path=name, line=len(rows), reason=f"over {HISTORY_DAYS_MAX} days")
+    first_day = _date(name, 2, rows[0][0])
+    counts = np.zeros((width + 1, days), dtype=np.float32)
+    expected = ""
+    for index, row in enumerate(rows):
+        line, (day, position) = index + 2, divmod(index, width)
+        if position == 0:
+            expected = (first_day + timedelta(days=day)).isoformat()
+        if len(row) != 3 or row[:2] != [expected, categories[position]]:
+            reason = f"expected {expected},{categories[position]},count"
+            raise ExportInvalid(path=name, line=line, reason=reason)
+        counts[position, day] = _count(name, line, row[2])
+    if len(rows) % width:
+        raise ExportInvalid(path=name, line=len(rows) + 1, reason="the last day is not complete")
+    counts[-1] = counts[:-1].sum(axis=0)
+    return History(first_day, (*categories, TOTAL), counts)
+
+
+def _leading_categories(name: str, rows: list[list[str]]) -> tuple[str, ...]:
+    """The categories of the first day, which every later day must repeat."""
+    found: list[str] = []
+    for line, row in enumerate(rows, start=2):
+        if len(row) != 3:
+            raise ExportInvalid(path=name, line=line, reason="expected three fields")
+        if row[0] != rows[0][0]:
+            break
+        if not row[1] or row[1] == TOTAL or (found and row[1] <= found[-1]):
+            reason = "categories must be named, sorted, distinct, and none called total"
+            raise ExportInvalid(path=name, line=line, reason=reason)
+        if len(found) == CATEGORIES_MAX:
+            reason = f"more than {CATEGORIES_MAX} categories"
+            raise ExportInvalid(path=name, line=line, reason=reason)
+        found.append(row[1])
+    return tuple(found)
+
+
+def _date(name: str, line: int, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ExportInvalid(path=name, line=line, reason="expected a date") from error
+
+
+def _count(name: str, line: int, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 7 and int(text) <= COUNT_MAX):
+        raise ExportInvalid(path=name, line=line, reason=f"expected a count up to {COUNT_MAX}")
+    return int(text)
+
+
+def training_origins(history: History) -> Days:
+    """Every origin whose lookback and whose seven target days both lie in the history."""
+    return np.arange(LOOKBACK_DAYS - 1, history.days - HORIZON_DAYS)
+
+
+def build_windows(history: History, origins: Days, *, with_targets: bool) -> Windows:
+    """One window per series and origin, series by series (all origins of the first series first)."""
+    counts = history.counts.astype(np.float64)
+    sums = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
+    level = (
+        0.7 * _mean_between(sums, origins - 55, origins)
+        + 0.3 * _mean_between(sums, origins - 181, origins)
+        + LEVEL_FLOOR
+    )
+    unit = level[:, :, None]
+    recent = sliding_window_view(counts, LOOKBACK_DAYS, axis=1)[:, origins - LOOKBACK_DAYS + 1]
+    same_weekday = _same_weekday_means(counts, origins)
+    year_ago, has_year = _year_ago_means(sums, origins)
+    year_ago = np.where(has_year[None, :, None], year_ago / unit, 1.0)
+    calendar = _calendar(history.first_day, origins, has_year)
+    per_series = np.broadcast_to(calendar, (len(counts), *calendar.shape))
+    features = np.concatenate(
+        [
+            np.log1p(recent / unit),  # a day of batch entry is fifty times a day: log, not ratio
+            np.log1p(same_weekday / unit),
+            np.log1p(year_ago),
+            per_series,
+            np.log(unit),
+        ],
+        axis=2,
+    )
+    targets = np.zeros((0, HORIZON_DAYS))
+    if with_targets:
+        ahead = origins[:, None] + np.arange(1, HORIZON_DAYS + 1)
+        targets = counts[:, ahead].reshape(-1, HORIZON_DAYS)
+    return Windows(
+        features=features.reshape(-1, FEATURES).astype(np.float32),
+        level=level.reshape(-1).astype(np.float32),
+        same_weekday=same_weekday.reshape(-1, HORIZON_DAYS).astype(np.float32),
+        targets=targets.astype(np.float32),
+    )
+
+
+def _mean_between(sums: NDArray[np.float64], first: Days, last: Days) -> NDArray[np.float64]:
+    """Mean over days first..last, both included; days before the history began are left out."""
+    first = np.maximum(first, 0)
+    return np.asarray((sums[:, last + 1] - sums[:, first]) / (last + 1 - first))
+
+
+def _same_weekday_means(counts: NDArray[np.float64], origins: Days) -> NDArray[np.float64]:
+    """(series, origins, horizon): mean of the target's weekday over the last known weeks."""
+    ahead = np.arange(1, HORIZON_DAYS + 1)
+    weeks = 7 * np.arange(1, SAME_WEEKDAY_WEEKS + 1)
+    days = origins[:, None, None] + ahead[None, :, None] - weeks  # all at or before the origin
+    known = days >= 0
+    values = np.where(known, counts[:, np.maximum(days, 0)], 0.0)
+    return np.asarray(values.sum(axis=3) / known.sum(axis=2))
+
+
+def _year_ago_means(
+    sums: NDArray[np.float64], origins: Days
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(series, origins, horizon): the week around the target's day 52 weeks earlier, if known."""
+    middle = origins[:, None] + np.arange(1, HORIZON_DAYS + 1) - YEAR_DAYS
+    has_year = middle[:, 0] - YEAR_AGO_HALF_WIDTH_DAYS >= 0
+    middle = np.where(has_year[:, None], middle, YEAR_AGO_HALF_WIDTH_DAYS)
+    means = _mean_between(
+        sums, middle - YEAR_AGO_HALF_WIDTH_DAYS, middle + YEAR_AGO_HALF_WIDTH_DAYS
+    )
+    return means, has_year
+
+
+def _calendar(first_day: date, origins: Days, has_year: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(origins, 7 + 4 + 1): weekday of the first target, time of year, is last year known."""
+    weekday = np.eye(7)[(first_day.weekday() + origins + 1) % 7]
+    ordinal = first_day.toordinal() + origins + (HORIZON_DAYS + 1) // 2
+    angle = 2 * np.pi * (ordinal[:, None] % 365.2425) / 365.2425 * np.array([1, 2])
+    return np.concatenate([weekday, np.sin(angle), np.cos(angle), has_year[:, None]], axis=1)

@@ -1,0 +1,1 @@
+"""The few words that everybody speaks: clock, ids, errors, events, and the one write path."""

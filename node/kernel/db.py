@@ -1,0 +1,271 @@
+"""The one write path of a node (group commit) and its snapshot reads.
+
+Callers hand over commands `(session) -> result`. One thread runs all that are queued inside one
+transaction, each behind a savepoint, and answers only after the commit: nothing acknowledged is
+ever lost, and one fsync serves many callers. A command that fails undoes itself alone. SQLite runs
+in WAL mode with synchronous=FULL; PostgreSQL runs the same commands in the same thread, because the
+ledger's hash chain makes writers take turns anyway (docs/architecture.md, decision 4).
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection, DateTime, Engine, Row, Uuid, create_engine, event, make_url
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+from node.kernel.errors import Busy, DomainError
+from node.kernel.events import Reactions, forget_after, pending_count, react
+from node.kernel.ports import Clock
+
+T = TypeVar("T")
+Command = Callable[[Session], T]
+AnyRow = Row[*tuple[Any, ...]]
+
+BATCH_MAX = 256  # commands in one transaction
+QUEUE_MAX = 10_000  # commands waiting; more are refused as kernel.busy
+BUSY_TIMEOUT_MS = 10_000  # how long one process waits for another's write lock (SQLite)
+STOP_TIMEOUT_SECONDS = 30
+
+log = structlog.get_logger()
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: aware UTC in Python, on every database."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "a moment needs its time zone"
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """Parent of every table of a node."""
+
+    type_annotation_map = {datetime: Moment(), UUID: Uuid()}  # noqa: RUF012 (SQLAlchemy's own form)
+
+
+class DatabaseUnusable(DomainError):
+    code = "kernel.database_unusable"
+    message = "The database {url} cannot be used: {problem}"
+
+
+class _Job(NamedTuple):
+    command: Command[Any]
+    answer: Future[Any]
+
+
+class Database:
+    """One database with a single writer thread and any number of readers."""
+
+    def __init__(self, url: str, *, clock: Clock, reactions: Reactions | None = None) -> None:
+        self.url = url
+        self._clock = clock
+        self._reactions: Reactions = reactions or {}
+        self._jobs: queue.Queue[_Job | None] = queue.Queue()
+        self._listeners: list[Callable[[], None]] = []
+        self._writer_engine = open_engine(url)
+        self._reader_engine = open_engine(url, read_only=True)
+        self._thread = threading.Thread(target=self._write_loop, name="writer", daemon=True)
+        self._thread.start()
+
+    def write(self, command: Command[T]) -> "Future[T]":
+        """Queue a command; the future answers after its commit, or carries its refusal."""
+        answer: Future[T] = Future()
+        waiting = self._jobs.qsize()
+        if waiting >= QUEUE_MAX:
+            answer.set_exception(Busy(waiting=waiting))
+        else:
+            self._jobs.put(_Job(command, answer))
+        return answer
+
+    async def run(self, command: Command[T]) -> T:
+        """`write` for async code."""
+        return await asyncio.wrap_future(self.write(command))
+
+    def do(self, command: Command[T]) -> T:
+        """`write` and wait, for commands of the terminal and tests."""
+        return self.write(command).result()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A snapshot of what is committed; never waits for the writer, cannot write."""
+        with Session(self._reader_engine) as session:
+            yield session
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, from the writer's thread, after each commit."""
+        self._listeners.append(listener)
+
+    def close(self) -> None:
+        """Finish what is queued and let go of the file."""
+        self._jobs.put(None)
+        self._thread.join(STOP_TIMEOUT_SECONDS)
+        self._writer_engine.dispose()
+        self._reader_engine.dispose()
+
+    def _write_loop(self) -> None:
+        while True:
+            first = self._jobs.get()
+            if first is None:
+                return
+            batch, stopping = self._take(first)
+            self._run_batch(batch)
+            if stopping:
+                return
+
+    def _take(self, first: _Job) -> tuple[list[_Job], bool]:
+        batch = [first]
+        while len(batch) < BATCH_MAX:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                return batch, True
+            batch.append(job)
+        return batch, False
+
+    def _run_batch(self, batch: list[_Job]) -> None:
+        try:
+            outcomes = self._in_one_transaction(batch)
+        except Exception as failure:
+            if len(batch) > 1:  # one command spoiled the transaction: give each its own
+                for job in batch:
+                    self._run_batch([job])
+            else:
+                batch[0].answer.set_exception(failure)
+            return
+        for job, (result, refusal) in zip(batch, outcomes, strict=True):
+            if refusal is None:
+                job.answer.set_result(result)
+            else:
+                job.answer.set_exception(refusal)
+        for listener in self._listeners:
+            listener()
+
+    def _in_one_transaction(self, batch: list[_Job]) -> list[tuple[Any, Exception | None]]:
+        with self._writer_engine.begin() as connection:
+            return [self._run_one(connection, job.command) for job in batch]
+
+    def _run_one(
+        self, connection: Connection, command: Command[T]
+    ) -> tuple[T | None, Exception | None]:
+        """The command's result or its refusal; raises only when the transaction is lost."""
+        try:
+            with writing_session(connection) as session, savepoint(session):
+                result = command(session)
+                react(session, self._clock, self._reactions)
+            return result, None
+        except DomainError as refusal:
+            return None, refusal
+        except Exception as failure:
+            transaction = connection.get_transaction()
+            if transaction is None or not transaction.is_active:
+                raise
+            log.error("command_failed", error=type(failure).__name__)
+            return None, failure
+
+
+@contextmanager
+def writing_session(connection: Connection) -> Iterator[Session]:
+    """A session inside the caller's transaction, which it can neither commit nor end."""
+    session = Session(
+        connection, join_transaction_mode="rollback_only", expire_on_commit=False, autoflush=True
+    )
+    try:
+        yield session
+    finally:
+        session.expunge_all()
+        session.close()
+
+
+@contextmanager
+def savepoint(session: Session) -> Iterator[None]:
+    """All inside happens or none of it; sent as plain SQL, three times cheaper than begin_nested.
+
+    A failed flush (IntegrityError) rolls the whole transaction back, as SQLAlchemy does; the writer
+    then runs each command of that transaction on its own. Rules therefore check before they write.
+    """
+    session.flush()
+    connection = session.connection()
+    recorded = pending_count(session)
+    connection.exec_driver_sql("SAVEPOINT command")
+    try:
+        yield
+        session.flush()
+    except BaseException:
+        transaction = connection.get_transaction()
+        if transaction is not None and transaction.is_active:
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT command")
+            connection.exec_driver_sql("RELEASE SAVEPOINT command")
+            session.expunge_all()
+            forget_after(session, recorded)
+        raise
+    connection.exec_driver_sql("RELEASE SAVEPOINT command")
+
+
+def open_engine(url: str, *, read_only: bool = False) -> Engine:
+    """An engine set up the way a node needs it; raises DatabaseUnusable with a sentence."""
+    try:
+        engine = create_engine(url)
+    except Exception as problem:
+        raise DatabaseUnusable(url=shown(url), problem=str(problem).splitlines()[0]) from problem
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine, read_only=read_only)
+    elif engine.dialect.name == "postgresql":
+        if read_only:
+            engine = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+    else:
+        raise DatabaseUnusable(
+            url=shown(url), problem="use sqlite:///FILE or postgresql+psycopg://"
+        )
+    try:
+        engine.connect().close()
+    except Exception as problem:
+        raise DatabaseUnusable(url=shown(url), problem=str(problem).splitlines()[0]) from problem
+    return engine
+
+
+def shown(url: str) -> str:
+    """The URL without its password, for messages."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except Exception:
+        return "(not a database URL)"
+
+
+def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        if read_only:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def say_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

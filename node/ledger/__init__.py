@@ -1,0 +1,1 @@
+"""The books: all value moves here and only here."""

@@ -1,0 +1,129 @@
+"""Replay the books and name the first thing that does not fit."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from node.kernel.db import AnyRow
+from node.ledger.model import ACCOUNT, ENTRY, HEAD, HOLD, POSTING, HoldState
+from node.ledger.rules import GENESIS_HASH, Leg, entry_hash
+
+PAGE_ENTRIES = 5_000
+
+
+@dataclass(frozen=True)
+class LedgerAudit:
+    """What a replay found: `problem` is empty when everything fits."""
+
+    entries: int
+    head: str
+    problem: str
+
+    @property
+    def ok(self) -> bool:
+        return not self.problem
+
+
+def audit_ledger(session: Session) -> LedgerAudit:
+    """Replay every entry from the first: hashes, balances, holds; compare with what stands."""
+    balances: dict[UUID, int] = defaultdict(int)
+    sequence, link = 0, GENESIS_HASH
+    while page := _page(session, after=sequence):
+        for entry, legs in page:
+            sequence += 1
+            problem = _entry_problem(entry, legs, sequence=sequence, previous=link)
+            if problem:
+                return LedgerAudit(sequence - 1, link, problem)
+            link = entry.hash
+            for leg in legs:
+                balances[leg.account_id] += leg.amount
+    problem = (
+        _head_problem(session, sequence, link)
+        or _balance_problem(session, balances)
+        or _hold_problem(session)
+    )
+    return LedgerAudit(sequence, link, problem)
+
+
+def _page(session: Session, *, after: int) -> list[tuple[AnyRow, list[Leg]]]:
+    entries = session.execute(
+        select(ENTRY).where(ENTRY.c.sequence > after).order_by(ENTRY.c.sequence).limit(PAGE_ENTRIES)
+    ).all()
+    if not entries:
+        return []
+    last = entries[-1].sequence
+    legs: dict[int, list[Leg]] = defaultdict(list)
+    postings = select(POSTING).where(POSTING.c.sequence > after, POSTING.c.sequence <= last)
+    for posting in session.execute(postings):
+        legs[posting.sequence].append(Leg(posting.account_id, posting.amount))
+    return [(entry, legs[entry.sequence]) for entry in entries]
+
+
+def _entry_problem(entry: AnyRow, legs: list[Leg], *, sequence: int, previous: str) -> str:
+    row = entry._mapping
+    name = f"entry {row['sequence']} ({row['id']})"
+    if row["sequence"] != sequence:
+        return f"entry {sequence} is missing: {name} stands in its place"
+    if sum(leg.amount for leg in legs) != 0:
+        return f"{name} does not sum to zero"
+    if row["previous_hash"] != previous:
+        return f"{name} does not follow the entry before it"
+    expected = entry_hash(
+        previous,
+        sequence=sequence,
+        entry_id=row["id"],
+        recorded_at=row["recorded_at"],
+        reason=row["reason"],
+        refers_to=row["refers_to"],
+        reverses=row["reverses"],
+        legs=legs,
+    )
+    return "" if expected == row["hash"] else f"{name} was changed after it was written"
+
+
+def _head_problem(session: Session, sequence: int, link: str) -> str:
+    head = session.execute(select(HEAD)).first()
+    written = (head.sequence, head.hash) if head else (0, GENESIS_HASH)
+    if written != (sequence, link):
+        return f"the journal ends at entry {sequence}, but entry {written[0]} was written: cut off"
+    return ""
+
+
+def _balance_problem(session: Session, balances: dict[UUID, int]) -> str:
+    for account in session.execute(select(ACCOUNT).order_by(ACCOUNT.c.id)):
+        if account.balance != balances.get(account.id, 0):
+            return (
+                f"account {account.id} shows {account.balance} {account.unit}, "
+                f"its postings sum to {balances.get(account.id, 0)}"
+            )
+        if account.balance - account.held < account.floor:
+            return f"account {account.id} stands below its floor of {account.floor} {account.unit}"
+    return ""
+
+
+def _hold_problem(session: Session) -> str:
+    open_holds = (
+        select(HOLD.c.payer_id, func.sum(HOLD.c.amount).label("amount"))
+        .where(HOLD.c.state == HoldState.OPEN)
+        .group_by(HOLD.c.payer_id)
+        .subquery()
+    )
+    promised = func.coalesce(open_holds.c.amount, 0)
+    differing = (
+        select(ACCOUNT.c.id, ACCOUNT.c.held, promised)
+        .outerjoin(open_holds, open_holds.c.payer_id == ACCOUNT.c.id)
+        .where(ACCOUNT.c.held != promised)
+    )
+    if found := session.execute(differing).first():
+        return f"account {found[0]} keeps {found[1]} back, its open holds sum to {found[2]}"
+    uncaptured = (
+        select(HOLD.c.id)
+        .outerjoin(ENTRY, ENTRY.c.id == HOLD.c.id)
+        .where(HOLD.c.state == HoldState.CAPTURED, ENTRY.c.id.is_(None))
+    )
+    if lost := session.execute(uncaptured).first():
+        return f"hold {lost[0]} is captured but has no entry"
+    return ""

@@ -1,0 +1,152 @@
+"""Accounts, journal entries, postings and holds: what the books remember."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Table,
+    UniqueConstraint,
+    event,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.kernel.db import Base
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.ddl import ExecutableDDLElement
+
+
+class Unit(StrEnum):
+    """The two things the books count. They never convert into each other."""
+
+    MINUTES = "minutes"
+    POINTS = "points"
+
+
+class HoldState(StrEnum):
+    """Where promised value stands. Only OPEN can change."""
+
+    OPEN = "open"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+class Account(Base):
+    """A purse of one unit. `balance - held` may never fall below `floor` (0 or less)."""
+
+    __tablename__ = "account"
+    __table_args__ = (
+        CheckConstraint("held >= 0", name="account_held_not_negative"),
+        CheckConstraint("floor <= 0", name="account_floor_not_positive"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    unit: Mapped[str]
+    kind: Mapped[str]
+    owner: Mapped[str] = mapped_column(index=True)
+    floor: Mapped[int] = mapped_column(BigInteger)
+    balance: Mapped[int] = mapped_column(BigInteger, default=0)
+    held: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class JournalEntry(Base):
+    """One movement of value, linked by hash to the one before it. Append-only."""
+
+    __tablename__ = "journal_entry"
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    recorded_at: Mapped[datetime]
+    reason: Mapped[str]
+    refers_to: Mapped[UUID | None] = mapped_column(index=True)
+    reverses: Mapped[UUID | None] = mapped_column(unique=True)
+    previous_hash: Mapped[str]
+    hash: Mapped[str]
+
+
+class Posting(Base):
+    """One leg of a journal entry: `amount` into (+) or out of (-) an account. Append-only."""
+
+    __tablename__ = "posting"
+    __table_args__ = (
+        UniqueConstraint("sequence", "account_id"),
+        CheckConstraint("amount <> 0", name="posting_amount_not_zero"),
+        Index("posting_by_account", "account_id", "sequence"),
+    )
+    sequence: Mapped[int] = mapped_column(ForeignKey("journal_entry.sequence"), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    amount: Mapped[int] = mapped_column(BigInteger)
+
+
+class JournalHead(Base):
+    """The last entry's number and hash: one row, locked by whoever writes the next entry."""
+
+    __tablename__ = "journal_head"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sequence: Mapped[int]
+    hash: Mapped[str]
+
+
+class Hold(Base):
+    """Value promised but not yet paid: kept back from the payer until captured, voided, expired."""
+
+    __tablename__ = "hold"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="hold_amount_positive"),
+        Index("hold_by_expiry", "state", "expires_at"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    payer_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    payee_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    amount: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str]
+    state: Mapped[str] = mapped_column(default=HoldState.OPEN)
+    placed_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]  # None: in doubt, nobody but the other side may end it
+    closed_at: Mapped[datetime | None]
+    captured_amount: Mapped[int | None] = mapped_column(BigInteger)
+
+
+ACCOUNT = cast(Table, Account.__table__)
+ENTRY = cast(Table, JournalEntry.__table__)
+POSTING = cast(Table, Posting.__table__)
+HEAD = cast(Table, JournalHead.__table__)
+HOLD = cast(Table, Hold.__table__)
+
+
+def _append_only(table: Table) -> None:
+    """Let the database itself refuse to change or delete what was written."""
+    name = table.name
+    for verb in ("update", "delete"):
+        event.listen(
+            table,
+            "after_create",
+            _ddl(
+                f"CREATE TRIGGER {name}_no_{verb} BEFORE {verb.upper()} ON {name} "
+                f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
+            ).execute_if(dialect="sqlite"),
+        )
+    event.listen(
+        table,
+        "after_create",
+        _ddl(
+            f"CREATE FUNCTION {name}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{name} is append-only'; END $$; "
+            f"CREATE TRIGGER {name}_append_only BEFORE UPDATE OR DELETE ON {name} "
+            f"FOR EACH ROW EXECUTE FUNCTION {name}_append_only()"
+        ).execute_if(dialect="postgresql"),
+    )
+
+
+def _ddl(statement: str) -> "ExecutableDDLElement":
+    return DDL(statement)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+
+
+_append_only(ENTRY)
+_append_only(POSTING)

@@ -1,0 +1,347 @@
+"""Move value: post, hold, capture, void, reverse, always inside the caller's transaction.
+
+Ids come from the caller and are the idempotency keys: the same id with the same content finds the
+first answer, the same id with other content is refused (kernel.id_reused). Statements are Core, on
+purpose: this is the node's hottest path.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from node.kernel.db import AnyRow
+from node.kernel.errors import IdReused, NotFound
+from node.kernel.ids import derived_id
+from node.kernel.ports import Clock
+from node.ledger.model import ACCOUNT, ENTRY, HEAD, HOLD, POSTING, Hold, HoldState, Unit
+from node.ledger.refusals import (
+    AlreadyReversed,
+    AmountOutOfRange,
+    HoldExceeded,
+    HoldNotOpen,
+    InsufficientBalance,
+    LimitReached,
+    UnitsDiffer,
+    UnknownAccount,
+)
+from node.ledger.rules import AMOUNT_MAX, GENESIS_HASH, Leg, entry_hash
+
+CLEARING = "clearing"  # kind of account: what we owe (+) or are owed by (-) a peer community
+
+_LOCK_ACCOUNT = select(ACCOUNT).where(ACCOUNT.c.id == bindparam("key")).with_for_update()
+_LOCK_HEAD = select(HEAD.c.sequence, HEAD.c.hash).where(HEAD.c.id == 1).with_for_update()
+_LOCK_HOLD = select(HOLD).where(HOLD.c.id == bindparam("key")).with_for_update()
+_ENTRY_BY_ID = select(ENTRY).where(ENTRY.c.id == bindparam("key"))
+_LEGS = select(POSTING.c.account_id, POSTING.c.amount).where(POSTING.c.sequence == bindparam("key"))
+_SET_BALANCE = (
+    update(ACCOUNT)
+    .where(ACCOUNT.c.id == bindparam("key"))
+    .values(balance=bindparam("new_balance"), held=bindparam("new_held"))
+)
+_SET_HEAD = (
+    update(HEAD)
+    .where(HEAD.c.id == 1)
+    .values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
+)
+
+
+def resident_account(resident_id: UUID, unit: Unit) -> UUID:
+    """The id of a resident's account of this unit."""
+    return derived_id("account", "resident", resident_id, unit)
+
+
+def house_account(name: str, unit: Unit) -> UUID:
+    """The id of one of the community's own accounts, such as `issue` or `pool`."""
+    return derived_id("account", "house", name, unit)
+
+
+def clearing_account(community: str) -> UUID:
+    """The id of the account that keeps what we and `community` owe each other, in minutes."""
+    return derived_id("account", CLEARING, community)
+
+
+def open_account(
+    session: Session, *, account_id: UUID, unit: Unit, kind: str, owner: str, floor: int
+) -> None:
+    """Make sure the account exists. Opening it again changes nothing."""
+    if session.execute(_LOCK_ACCOUNT, {"key": account_id}).first() is None:
+        values = {"unit": unit.value, "kind": kind, "owner": owner, "floor": floor}
+        session.execute(insert(ACCOUNT).values(id=account_id, balance=0, held=0, **values))
+
+
+def set_floor(session: Session, *, account_id: UUID, floor: int) -> None:
+    """Change how far an account may fall; what already stands below stays, and can only rise."""
+    _lock_account(session, account_id)
+    session.execute(update(ACCOUNT).where(ACCOUNT.c.id == account_id).values(floor=floor))
+
+
+def balance(session: Session, account_id: UUID) -> int:
+    """What the account holds, promised amounts included; 0 where there is no such account."""
+    found = session.execute(select(ACCOUNT.c.balance).where(ACCOUNT.c.id == account_id)).scalar()
+    return found or 0
+
+
+def available(session: Session, account_id: UUID) -> int:
+    """What the account can still give, its credit included; 0 where there is no such account."""
+    account = session.execute(select(ACCOUNT).where(ACCOUNT.c.id == account_id)).first()
+    return _available(account) if account else 0
+
+
+def transfer(
+    session: Session,
+    clock: Clock,
+    *,
+    entry_id: UUID,
+    payer_id: UUID,
+    payee_id: UUID,
+    amount: int,
+    reason: str,
+    refers_to: UUID | None = None,
+) -> int:
+    """Move `amount` from payer to payee; returns the entry's sequence number."""
+    _check_amount(amount)
+    legs = [Leg(payer_id, -amount), Leg(payee_id, amount)]
+    return post(session, clock, entry_id=entry_id, legs=legs, reason=reason, refers_to=refers_to)
+
+
+def post(
+    session: Session,
+    clock: Clock,
+    *,
+    entry_id: UUID,
+    legs: Sequence[Leg],
+    reason: str,
+    refers_to: UUID | None = None,
+    reverses: UUID | None = None,
+) -> int:
+    """Write one entry with its postings and extend the hash chain; returns its sequence number.
+
+    Raises InsufficientBalance or LimitReached where a leg would push an account past its floor.
+    """
+    if (known := session.execute(_ENTRY_BY_ID, {"key": entry_id}).first()) is not None:
+        _check_same(known, _legs_of(session, known.sequence), legs, (reason, refers_to, reverses))
+        return int(known.sequence)
+    assert len(legs) >= 2, "an entry has at least two legs"
+    assert sum(leg.amount for leg in legs) == 0, "an entry sums to zero"
+    assert all(leg.amount for leg in legs), "a leg moves something"
+    _apply(session, entry_id, legs)
+    head = _locked_head(session)
+    sequence, recorded_at = int(head.sequence) + 1, clock.now()
+    link = entry_hash(
+        head.hash,
+        sequence=sequence,
+        entry_id=entry_id,
+        recorded_at=recorded_at,
+        reason=reason,
+        refers_to=refers_to,
+        reverses=reverses,
+        legs=legs,
+    )
+    row = {"sequence": sequence, "id": entry_id, "recorded_at": recorded_at, "reason": reason}
+    links = {"refers_to": refers_to, "reverses": reverses, "previous_hash": head.hash, "hash": link}
+    session.execute(insert(ENTRY), row | links)
+    session.execute(
+        insert(POSTING),
+        [
+            {"sequence": sequence, "account_id": leg.account_id, "amount": leg.amount}
+            for leg in legs
+        ],
+    )
+    session.execute(_SET_HEAD, {"new_sequence": sequence, "new_hash": link})
+    return sequence
+
+
+def reverse(session: Session, clock: Clock, *, entry_id: UUID, reverses: UUID, reason: str) -> int:
+    """Undo an entry by writing its mirror; the first stays. An entry is reversed at most once."""
+    original = session.execute(_ENTRY_BY_ID, {"key": reverses}).first()
+    if original is None:
+        raise NotFound(what="entry", id=str(reverses))
+    earlier = session.execute(select(ENTRY.c.id).where(ENTRY.c.reverses == reverses)).scalar()
+    if earlier is not None and earlier != entry_id:
+        raise AlreadyReversed(entry=str(reverses))
+    legs = [Leg(leg.account_id, -leg.amount) for leg in _legs_of(session, original.sequence)]
+    return post(session, clock, entry_id=entry_id, legs=legs, reason=reason, reverses=reverses)
+
+
+def place_hold(
+    session: Session,
+    clock: Clock,
+    *,
+    hold_id: UUID,
+    payer_id: UUID,
+    payee_id: UUID,
+    amount: int,
+    expires_at: datetime | None,
+    reason: str,
+) -> None:
+    """Keep `amount` back from the payer until it is captured, voided, or `expires_at` has come."""
+    _check_amount(amount)
+    known = session.execute(_LOCK_HOLD, {"key": hold_id}).first()
+    if known is not None:
+        if (known.payer_id, known.payee_id, known.amount) != (payer_id, payee_id, amount):
+            raise IdReused(id=str(hold_id))
+        return
+    payer, payee = _lock_account(session, payer_id), _lock_account(session, payee_id)
+    if payer.unit != payee.unit:
+        raise UnitsDiffer(entry=str(hold_id))
+    if _available(payer) < amount:
+        raise _refusal(payer, amount)
+    session.execute(
+        _SET_BALANCE,
+        {"key": payer_id, "new_balance": payer.balance, "new_held": payer.held + amount},
+    )
+    session.execute(
+        insert(HOLD).values(
+            id=hold_id,
+            payer_id=payer_id,
+            payee_id=payee_id,
+            amount=amount,
+            reason=reason,
+            state=HoldState.OPEN,
+            placed_at=clock.now(),
+            expires_at=expires_at,
+        )
+    )
+
+
+def capture_hold(
+    session: Session, clock: Clock, *, hold_id: UUID, amount: int | None = None
+) -> int:
+    """Turn promised value into paid value (all of it, or `amount`) and release the rest.
+
+    Returns the entry's sequence number; the entry's id is the hold's. A second capture of the same
+    amount finds the first one's entry; of another amount it is refused.
+    """
+    hold = _locked_hold(session, hold_id)
+    amount = hold.amount if amount is None else amount
+    if hold.state == HoldState.CAPTURED and hold.captured_amount == amount:
+        return int(session.execute(_ENTRY_BY_ID, {"key": hold_id}).one().sequence)
+    _check_open(hold)
+    _check_amount(amount)
+    if amount > hold.amount:
+        raise HoldExceeded(hold=str(hold_id), amount=hold.amount, needed=amount)
+    _close_hold(session, clock, hold, HoldState.CAPTURED, captured_amount=amount)
+    return transfer(
+        session,
+        clock,
+        entry_id=hold_id,
+        payer_id=hold.payer_id,
+        payee_id=hold.payee_id,
+        amount=amount,
+        reason=hold.reason,
+    )
+
+
+def void_hold(session: Session, clock: Clock, *, hold_id: UUID) -> None:
+    """Give the promised value back to the payer. Voiding twice is once."""
+    hold = _locked_hold(session, hold_id)
+    if hold.state in (HoldState.VOIDED, HoldState.EXPIRED):
+        return
+    _check_open(hold)
+    _close_hold(session, clock, hold, HoldState.VOIDED)
+
+
+def keep_hold(session: Session, *, hold_id: UUID) -> None:
+    """Take away a hold's expiry: from now on only the other side's answer can end it."""
+    _check_open(_locked_hold(session, hold_id))
+    session.execute(update(HOLD).where(HOLD.c.id == hold_id).values(expires_at=None))
+
+
+def expire_holds(session: Session, clock: Clock) -> list[UUID]:
+    """Give back what was promised and not claimed in time; returns the holds' ids."""
+    overdue = select(HOLD).where(HOLD.c.state == HoldState.OPEN, HOLD.c.expires_at <= clock.now())
+    holds = session.execute(overdue.with_for_update()).all()
+    for hold in holds:
+        _close_hold(session, clock, hold, HoldState.EXPIRED)
+    return [hold.id for hold in holds]
+
+
+def hold(session: Session, hold_id: UUID) -> Hold | None:
+    """The hold as it stands, to read."""
+    return session.get(Hold, hold_id, populate_existing=True)
+
+
+def _apply(session: Session, entry_id: UUID, legs: Iterable[Leg]) -> None:
+    accounts = {leg.account_id: _lock_account(session, leg.account_id) for leg in sorted(legs)}
+    if len({account.unit for account in accounts.values()}) != 1:
+        raise UnitsDiffer(entry=str(entry_id))
+    for leg in legs:
+        account = accounts[leg.account_id]
+        if leg.amount < 0 and _available(account) < -leg.amount:
+            raise _refusal(account, -leg.amount)
+        after = {"new_balance": account.balance + leg.amount, "new_held": account.held}
+        session.execute(_SET_BALANCE, {"key": account.id} | after)
+
+
+def _available(account: AnyRow) -> int:
+    return int(account.balance - account.held - account.floor)
+
+
+def _refusal(account: AnyRow, needed: int) -> InsufficientBalance | LimitReached:
+    kind = LimitReached if account.kind == CLEARING else InsufficientBalance
+    return kind(available=max(0, _available(account)), unit=account.unit, needed=needed)
+
+
+def _lock_account(session: Session, account_id: UUID) -> AnyRow:
+    account = session.execute(_LOCK_ACCOUNT, {"key": account_id}).first()
+    if account is None:
+        raise UnknownAccount(account=str(account_id))
+    return account
+
+
+def _locked_hold(session: Session, hold_id: UUID) -> AnyRow:
+    found = session.execute(_LOCK_HOLD, {"key": hold_id}).first()
+    if found is None:
+        raise NotFound(what="hold", id=str(hold_id))
+    return found
+
+
+def _locked_head(session: Session) -> AnyRow:
+    head = session.execute(_LOCK_HEAD).first()
+    if head is None:
+        session.execute(insert(HEAD).values(id=1, sequence=0, hash=GENESIS_HASH))
+        head = session.execute(_LOCK_HEAD).one()
+    return head
+
+
+def _close_hold(
+    session: Session,
+    clock: Clock,
+    hold: AnyRow,
+    state: HoldState,
+    *,
+    captured_amount: int | None = None,
+) -> None:
+    payer = _lock_account(session, hold.payer_id)
+    session.execute(
+        _SET_BALANCE,
+        {"key": payer.id, "new_balance": payer.balance, "new_held": payer.held - hold.amount},
+    )
+    values = {"state": state, "closed_at": clock.now(), "captured_amount": captured_amount}
+    session.execute(update(HOLD).where(HOLD.c.id == hold.id).values(**values))
+
+
+def _legs_of(session: Session, sequence: int) -> list[Leg]:
+    return [Leg(*row) for row in session.execute(_LEGS, {"key": sequence})]
+
+
+def _check_same(
+    known: AnyRow, known_legs: Sequence[Leg], legs: Sequence[Leg], marks: tuple[Any, ...]
+) -> None:
+    same = sorted(known_legs) == sorted(legs)
+    if not same or (known.reason, known.refers_to, known.reverses) != marks:
+        raise IdReused(id=str(known.id))
+
+
+def _check_open(hold: AnyRow) -> None:
+    if hold.state != HoldState.OPEN:
+        raise HoldNotOpen(hold=str(hold.id), state=hold.state)
+
+
+def _check_amount(amount: int) -> None:
+    if not 0 < amount <= AMOUNT_MAX:
+        raise AmountOutOfRange(amount=amount, limit=AMOUNT_MAX)
