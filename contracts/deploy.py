@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from eth_account import Account
-from eth_typing import HexAddress, HexStr, Nonce
+from eth_typing import HexAddress, HexStr
+from web3.types import Nonce
 from web3.utils.address import get_create_address
 
 from contracts.artifact import artifact
