@@ -45,7 +45,7 @@ class History:
 
     @property
     def days(self) -> int:
-        return self.counts.shape[1]
+        return int(self.counts.shape[1])
 
     @property
     def last_day(self) -> date:
@@ -149,7 +149,7 @@ def training_origins(history: History) -> Days:
 
 
 def build_windows(history: History, origins: Days, *, with_targets: bool) -> Windows:
-    """One window per series and origin, series by series (all origins of the first series first)."""
+    """One window per series and origin: all origins of the first series, then of the second."""
     counts = history.counts.astype(np.float64)
     sums = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
     level = (

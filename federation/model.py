@@ -1,4 +1,4 @@
-"""The forecaster itself: a small network that says how the coming week differs from the recent level.
+"""The forecaster itself: a small network that says how next week differs from the recent level.
 
 Its output is a negative-binomial distribution per day, so that one head gives the mean, the
 quantiles and the spread, and rare counts are treated as counts.
@@ -6,26 +6,26 @@ quantiles and the spread, and rare counts are treated as counts.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from federation.data import FEATURES, HORIZON_DAYS
+from federation.weights import HIDDEN
 
-HIDDEN = 64
 LOG_MULTIPLIER_MAX = 4.0  # a day 55 times the usual: beyond that exp() only explodes
-LOG_DISPERSION_RANGE = (-4.0, 4.0)
+LOG_DISPERSION_MAX = 4.0
+MEAN_MIN = 1e-6  # requests a day; keeps the logarithm finite
 
 
 @dataclass(frozen=True)
 class Counts:
-    """A negative binomial per window and day: variance = mean + mean² · dispersion."""
+    """A negative binomial per window and day: variance = mean + dispersion · mean²."""
 
     mean: Tensor  # (B, HORIZON_DAYS)
     dispersion: Tensor  # (B, 1)
 
 
 class Forecaster(nn.Module):
-    """64-64 network from a window to next week; B windows at a time."""
+    """From windows to next week, in units of each window's own level; B windows at a time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,27 +37,24 @@ class Forecaster(nn.Module):
             nn.Linear(HIDDEN, HORIZON_DAYS + 1),
         )
 
-    def forward(self, features: Tensor, level: Tensor, same_weekday: Tensor) -> Counts:
+    def forward(self, features: Tensor, level: Tensor) -> Counts:
         output = self.layers(features)  # (B, HORIZON_DAYS + 1)
         change, spread = output.tensor_split([HORIZON_DAYS], dim=1)
-        start = BASE(level, same_weekday)
         multiplier = change.clamp(-LOG_MULTIPLIER_MAX, LOG_MULTIPLIER_MAX).exp()
-        return Counts(mean=start * multiplier, dispersion=spread.clamp(*LOG_DISPERSION_RANGE).exp())
+        return Counts(
+            mean=level[:, None] * multiplier,
+            dispersion=spread.clamp(-LOG_DISPERSION_MAX, LOG_DISPERSION_MAX).exp(),
+        )
 
-def BASE(level, sw):
-    import os
-    w=float(os.environ.get("BASEW","0.5"))
-    return (1-w)*level[:, None] + w*sw
 
 def negative_log_likelihood(forecast: Counts, targets: Tensor) -> Tensor:
-    """Mean negative log-likelihood per day, without the term that only depends on the target."""
+    """Mean over days, without the term that depends on the target alone."""
     size = 1 / forecast.dispersion  # (B, 1)
-    mean = forecast.mean.clamp_min(1e-6)
-    total = size + mean
+    mean = forecast.mean.clamp_min(MEAN_MIN)  # (B, HORIZON_DAYS)
     log_likelihood = (
-        torch.lgamma(targets + size)
-        - torch.lgamma(size)
-        + size * (size / total).log()
-        + targets * (mean / total).log()
+        (targets + size).lgamma()
+        - size.lgamma()
+        + size * (size / (size + mean)).log()
+        + targets * (mean / (size + mean)).log()
     )
     return -log_likelihood.mean()

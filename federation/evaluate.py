@@ -1,0 +1,239 @@
+"""Which forecast deserves this community's trust, judged at home on its own last weeks.
+
+    python -m federation.evaluate --export FILE [--model FILE.npz] --out OUT.json [--weeks 8]
+
+Three arms forecast the same past weeks, week by week, each knowing only what was known then:
+`mean8` (mean of the same weekday over eight weeks), `local` (a model fitted here alone, on the days
+before those weeks) and `federated` (the global model as it came: fine-tuning it here was measured
+and bought nothing). A model is adopted only where its error on the total is below `mean8`'s. The
+global model must have been trained on exports that end before those weeks.
+
+The answer, one JSON object, written whole or not at all:
+
+    weeks           how many weeks were judged (fewer than asked for when the history is short)
+    from, until     first and last day of those weeks
+    arms            {"mean8": E, "local": E or null, "federated": E or null}, null: there was none;
+                    E = {"total_mae", "total_pinball", "category_mae", "category_pinball", "bias"},
+                    per day; pinball over the quantiles 10, 50 and 90 %; bias of the total,
+                    positive when more was forecast than came
+    adopted         the arm with the smallest total_mae; mean8 unless another is better
+    model_sha256    of the global model that was given, or null
+    days            [{"date", "category", "mean", "q10", "q50", "q90"}], the coming week by the
+                    adopted arm, category by category and then "total"; means add up to the total
+    actual          [{"date", "category", "count"}], the last 28 days, in the same order
+
+Exit status 2 and one line `code: sentence` on standard error when the input is refused.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from federation import weights as weights_of
+from federation.data import (
+    HISTORY_DAYS_MIN,
+    HORIZON_DAYS,
+    LOOKBACK_DAYS,
+    Days,
+    History,
+    build_windows,
+    load_export,
+)
+from federation.errors import ForecastError, RunConfigInvalid
+from federation.metrics import (
+    Array,
+    bias,
+    dispersion_of,
+    mean_absolute_error,
+    negative_binomial_quantiles,
+    pinball,
+)
+from federation.train import Recipe, fit_locally, forecast
+from federation.weights import Weights
+
+WEEKS_MAX = 52
+MEAN8_SPREAD_WEEKS = 26  # over which the naive forecast learns how far it usually misses
+ACTUAL_DAYS = 28
+MEAN8, LOCAL, FEDERATED = "mean8", "local", "federated"
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """A week of counts per series and origin, with the spread around it."""
+
+    mean: Array  # (series, origins, HORIZON_DAYS)
+    quantiles: Array  # (3, series, origins, HORIZON_DAYS)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to forecast: a model's weights, or (None) the same-weekday mean."""
+
+    name: str
+    weights: Weights | None
+
+    def forecast(self, history: History, origins: Days, *, first_test_day: int) -> Forecasts:
+        if self.weights is None:
+            return _mean8(history, origins, first_test_day=first_test_day)
+        return model_forecasts(self.weights, history, origins)
+
+
+def evaluate(
+    history: History, *, model: Weights | None, weeks: int, seed: int
+) -> dict[str, object]:
+    """Judge all arms on the last weeks, adopt one, and forecast the coming week with it."""
+    weeks = min(weeks, (history.days - LOOKBACK_DAYS) // 7)
+    first_test_day = history.days - 7 * weeks
+    origins = np.arange(first_test_day - 1, history.days - HORIZON_DAYS, 7)
+    arms = _arms(history.until(first_test_day), model=model, seed=seed)
+    actual = _targets(history, origins)
+    errors: dict[str, dict[str, float] | None] = dict.fromkeys((MEAN8, LOCAL, FEDERATED))
+    for arm in arms:
+        forecasts = arm.forecast(history, origins, first_test_day=first_test_day)
+        errors[arm.name] = _errors(actual, forecasts)
+    adopted = min(arms, key=lambda arm: _total_mae(errors, arm))  # mean8 is first and wins ties
+    next_week = adopted.forecast(
+        history, np.array([history.days - 1]), first_test_day=first_test_day
+    )
+    return {
+        "weeks": weeks,
+        "from": (history.first_day + timedelta(days=first_test_day)).isoformat(),
+        "until": history.last_day.isoformat(),
+        "arms": errors,
+        "adopted": adopted.name,
+        "days": _coming_days(history, next_week),
+        "actual": _actual_days(history),
+    }
+
+
+def model_forecasts(weights: Weights, history: History, origins: Days) -> Forecasts:
+    """The model's weeks, made coherent: categories are scaled to add up to the total's forecast.
+
+    The total has more signal than its parts, so it is forecast directly and the parts follow.
+    """
+    windows = build_windows(history, origins, with_targets=False)
+    flat_mean, flat_dispersion = forecast(weights, windows)
+    shape = (len(history.series), len(origins))
+    mean = flat_mean.astype(np.float64).reshape(*shape, HORIZON_DAYS)
+    mean[:-1] *= mean[-1] / mean[:-1].sum(axis=0)
+    dispersion = flat_dispersion.astype(np.float64).reshape(*shape, 1)
+    return Forecasts(mean, negative_binomial_quantiles(mean, dispersion))
+
+
+def _mean8(history: History, origins: Days, *, first_test_day: int) -> Forecasts:
+    """The same-weekday mean, its spread learnt from the half year before the first test day."""
+    earliest = max(LOOKBACK_DAYS - 1, first_test_day - 1 - 7 * MEAN8_SPREAD_WEEKS)
+    before = np.arange(first_test_day - 1 - HORIZON_DAYS, earliest - 1, -7)
+    series = len(history.series)
+    dispersion = np.zeros((series, 1))
+    if len(before):
+        missed = _targets(history, before).reshape(series, -1)
+        dispersion = dispersion_of(missed, _same_weekday(history, before).reshape(series, -1))
+    mean = _same_weekday(history, origins)
+    return Forecasts(mean, negative_binomial_quantiles(mean, dispersion[:, :, None]))
+
+
+def _arms(known: History, *, model: Weights | None, seed: int) -> list[Arm]:
+    arms = [Arm(MEAN8, None)]
+    if known.days >= HISTORY_DAYS_MIN:
+        arms.append(Arm(LOCAL, fit_locally(known, recipe=Recipe(seed=seed))))
+    if model is not None:
+        arms.append(Arm(FEDERATED, model))
+    return arms
+
+
+def _total_mae(errors: dict[str, dict[str, float] | None], arm: Arm) -> float:
+    found = errors[arm.name]
+    assert found is not None
+    return found["total_mae"]
+
+
+def _errors(actual: Array, forecasts: Forecasts) -> dict[str, float]:
+    mean, quantiles = forecasts.mean, forecasts.quantiles
+    figures = {
+        "total_mae": mean_absolute_error(actual[-1], mean[-1]),
+        "total_pinball": pinball(actual[-1], quantiles[:, -1]),
+        "category_mae": mean_absolute_error(actual[:-1], mean[:-1]),
+        "category_pinball": pinball(actual[:-1], quantiles[:, :-1]),
+        "bias": bias(actual[-1], mean[-1]),
+    }
+    return {name: round(figure, 4) for name, figure in figures.items()}
+
+
+def _targets(history: History, origins: Days) -> Array:
+    ahead = origins[:, None] + np.arange(1, HORIZON_DAYS + 1)
+    return history.counts[:, ahead].astype(np.float64)
+
+
+def _same_weekday(history: History, origins: Days) -> Array:
+    windows = build_windows(history, origins, with_targets=False)
+    shape = (len(history.series), len(origins), HORIZON_DAYS)
+    return windows.same_weekday.astype(np.float64).reshape(shape)
+
+
+def _coming_days(history: History, week: Forecasts) -> list[dict[str, str | float]]:
+    return [
+        {
+            "date": (history.last_day + timedelta(days=ahead + 1)).isoformat(),
+            "category": category,
+            "mean": round(float(week.mean[series, 0, ahead]), 4),
+            "q10": float(week.quantiles[0, series, 0, ahead]),
+            "q50": float(week.quantiles[1, series, 0, ahead]),
+            "q90": float(week.quantiles[2, series, 0, ahead]),
+        }
+        for series, category in enumerate(history.series)
+        for ahead in range(HORIZON_DAYS)
+    ]
+
+
+def _actual_days(history: History) -> list[dict[str, str | int]]:
+    return [
+        {
+            "date": (history.first_day + timedelta(days=day)).isoformat(),
+            "category": category,
+            "count": int(history.counts[series, day]),
+        }
+        for series, category in enumerate(history.series)
+        for day in range(history.days - ACTUAL_DAYS, history.days)
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command of this module's docstring; returns the exit status."""
+    options = _options(arguments)
+    try:
+        if not 1 <= options.weeks <= WEEKS_MAX:
+            raise RunConfigInvalid(name="weeks", value=options.weeks)
+        history = load_export(options.export)
+        model = weights_of.load(options.model) if options.model else None
+        report = evaluate(history, model=model, weeks=options.weeks, seed=options.seed)
+        report["model_sha256"] = weights_of.sha256(options.model) if options.model else None
+    except ForecastError as error:
+        sys.stderr.write(f"{error.code}: {error}\n")
+        return 2
+    partial = options.out.with_name(options.out.name + ".partial")
+    partial.write_text(json.dumps(report, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(options.out)
+    return 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(
+        prog="python -m federation.evaluate", description=__doc__.split("\n", 1)[0]
+    )
+    parser.add_argument("--export", type=Path, required=True, help="the full training export")
+    parser.add_argument("--model", type=Path, help="the federated model, a .npz of weights")
+    parser.add_argument("--out", type=Path, required=True, help="where the answer is written")
+    parser.add_argument("--weeks", type=int, default=8, help="how many last weeks to judge on")
+    parser.add_argument("--seed", type=int, default=0, help="of the local model's start")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

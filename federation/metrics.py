@@ -1,0 +1,68 @@
+"""From a negative binomial to quantiles, and from forecasts to errors: numpy alone."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+QUANTILES = (0.1, 0.5, 0.9)
+TABLE_COUNTS_MAX = 2048  # a longer table of probabilities would not be more exact than the curve
+NORMAL_QUANTILES = (-1.2815515655446004, 0.0, 1.2815515655446004)
+MEAN_MIN = 1e-6
+DISPERSION_MIN, DISPERSION_MAX = 1e-3, 60.0
+
+
+def negative_binomial_quantiles(mean: Array, dispersion: Array) -> Array:
+    """Smallest counts whose probability reaches each of QUANTILES; shape (3, *mean.shape)."""
+    shape = np.broadcast_shapes(mean.shape, dispersion.shape)
+    means = np.broadcast_to(np.maximum(mean, MEAN_MIN), shape).reshape(-1)
+    sizes = 1 / np.broadcast_to(np.maximum(dispersion, DISPERSION_MIN), shape).reshape(-1)
+    reach = means + 12 * np.sqrt(means + means**2 / sizes)
+    is_short = reach < TABLE_COUNTS_MAX
+    found = _gamma_quantiles(means, sizes)
+    if is_short.any():
+        length = int(np.ceil(reach[is_short].max())) + 1
+        found[:, is_short] = _table_quantiles(means[is_short], sizes[is_short], length)
+    return np.asarray(found.reshape(len(QUANTILES), *shape))
+
+
+def _table_quantiles(means: Array, sizes: Array, length: int) -> Array:
+    """Sum up the probabilities of 0, 1, 2, ... by their ratio to the one before."""
+    counts = np.arange(1, length)[:, None]
+    odds = np.log(means / (means + sizes))
+    steps = np.log((counts - 1 + sizes) / counts) + odds
+    start = sizes * np.log(sizes / (sizes + means))
+    log_probability = np.concatenate([start[None], start + np.cumsum(steps, axis=0)])
+    reached = np.cumsum(np.exp(log_probability), axis=0)
+    return np.stack([(reached < quantile).sum(axis=0) for quantile in QUANTILES]).astype(float)
+
+
+def _gamma_quantiles(means: Array, sizes: Array) -> Array:
+    """Wilson and Hilferty's curve for a gamma of the same mean and variance: large counts."""
+    variances = means + means**2 / sizes
+    ninth = variances / means**2 / 9  # one over nine times the gamma's shape
+    curve = [1 - ninth + z * np.sqrt(ninth) for z in NORMAL_QUANTILES]
+    return np.stack([np.rint(means * np.maximum(point, 0) ** 3) for point in curve])
+
+
+def dispersion_of(actual: Array, mean: Array) -> Array:
+    """The dispersion, by moments over the last axis, that explains how far actuals strayed."""
+    excess = ((actual - mean) ** 2 - mean).mean(axis=-1, keepdims=True)
+    square = np.maximum((mean**2).mean(axis=-1, keepdims=True), MEAN_MIN)
+    return np.asarray(np.clip(excess / square, DISPERSION_MIN, DISPERSION_MAX))
+
+
+def mean_absolute_error(actual: Array, mean: Array) -> float:
+    return float(np.abs(actual - mean).mean())
+
+
+def pinball(actual: Array, quantiles: Array) -> float:
+    """Mean over QUANTILES of the loss that the true quantile makes smallest."""
+    miss = actual[None] - quantiles
+    level = np.array(QUANTILES).reshape(-1, *[1] * actual.ndim)
+    return float(np.maximum(level * miss, (level - 1) * miss).mean())
+
+
+def bias(actual: Array, mean: Array) -> float:
+    """How much more (+) or less (-) than came was forecast, per day."""
+    return float((mean - actual).mean())
