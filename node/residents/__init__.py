@@ -1,0 +1,1 @@
+"""Who lives here, who may do what, and who may act for whom."""

@@ -1,0 +1,81 @@
+"""Residents, the roles they hold, how they sign in, and who may act for them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.kernel.db import Base
+
+
+class Resident(Base):
+    """Somebody of this community. Name and phone never leave the house and never enter a log."""
+
+    __tablename__ = "resident"
+    __table_args__ = (Index("resident_by_name", "name"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    phone: Mapped[str] = mapped_column(unique=True)
+    building: Mapped[str | None]
+    birth_year: Mapped[int | None]
+    joined_at: Mapped[datetime]
+
+
+class RoleGrant(Base):
+    """A role somebody holds besides being a resident."""
+
+    __tablename__ = "role_grant"
+    resident_id: Mapped[UUID] = mapped_column(ForeignKey("resident.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(primary_key=True)
+    granted_at: Mapped[datetime]
+
+
+class Credential(Base):
+    """A resident's PIN, as argon2id."""
+
+    __tablename__ = "credential"
+    resident_id: Mapped[UUID] = mapped_column(ForeignKey("resident.id"), primary_key=True)
+    pin_hash: Mapped[str]
+    changed_at: Mapped[datetime]
+
+
+class SignInTries(Base):
+    """Wrong PINs for one number, known here or not: both lock alike and so tell nothing."""
+
+    __tablename__ = "sign_in_tries"
+    phone_sha256: Mapped[str] = mapped_column(primary_key=True)
+    failed: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(index=True)
+    locked_until: Mapped[datetime | None]
+
+
+class AccessToken(Base):
+    """A secret that opens the house: a person's sign-in (resident) or a program's token (role)."""
+
+    __tablename__ = "access_token"
+    __table_args__ = (
+        CheckConstraint("(resident_id IS NULL) <> (role IS NULL)", name="access_token_one_holder"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    secret_sha256: Mapped[str] = mapped_column(unique=True)
+    resident_id: Mapped[UUID | None] = mapped_column(ForeignKey("resident.id"), index=True)
+    role: Mapped[str | None]
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Proxy(Base):
+    """A relative who may act for an elder: what for, until when, and that the elder agreed."""
+
+    __tablename__ = "proxy"
+    __table_args__ = (Index("proxy_by_pair", "helper_id", "elder_id"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    elder_id: Mapped[UUID] = mapped_column(ForeignKey("resident.id"), index=True)
+    helper_id: Mapped[UUID] = mapped_column(ForeignKey("resident.id"))
+    scope: Mapped[str]
+    agreed_at: Mapped[datetime]
+    recorded_by: Mapped[UUID]  # the elder, or the access token of the clerk who heard the consent
+    ends_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]

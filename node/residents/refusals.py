@@ -1,0 +1,29 @@
+"""The ways in which the residents' slice says no."""
+
+from node.kernel.errors import DomainError
+
+
+class PhoneTaken(DomainError):
+    code = "residents.phone_taken"
+    message = "Another resident is registered with this phone number."
+
+
+class WrongPhoneOrPin(DomainError):
+    code = "residents.wrong_phone_or_pin"
+    message = "Phone number and PIN do not fit together."
+
+
+class SignInLocked(DomainError):
+    code = "residents.sign_in_locked"
+    message = "Too many tries. Wait {minutes} minutes, or ask at the service desk."
+    retryable = True
+
+
+class NotSignedIn(DomainError):
+    code = "residents.not_signed_in"
+    message = "Please sign in first."
+
+
+class NoProxy(DomainError):
+    code = "residents.no_proxy"
+    message = "You may not act for this resident: there is no agreement, or it has ended."

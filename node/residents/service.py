@@ -1,0 +1,313 @@
+"""Join, sign in, hold a role, act for an elder: always inside the caller's transaction."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
+
+from node.kernel.errors import BadInput, IdReused, NotFound
+from node.kernel.ports import Clock
+from node.ledger import service as ledger
+from node.ledger.model import Unit
+from node.residents import rules
+from node.residents.model import AccessToken, Credential, Proxy, Resident, RoleGrant, SignInTries
+from node.residents.refusals import NoProxy, PhoneTaken, SignInLocked
+from node.residents.rules import Role, Scope
+
+_hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's figures, 19 MiB
+_NOBODY = _hasher.hash(secrets.token_urlsafe())  # an unknown number costs as long as a known one
+
+
+@dataclass(frozen=True)
+class Access:
+    """Whose secret this is, and what it opens."""
+
+    token_id: UUID
+    resident_id: UUID | None
+    roles: frozenset[Role]
+
+
+def hash_pin(pin: str) -> str:
+    """argon2id of a PIN that passes the rules. Slow on purpose: call it outside the write path."""
+    rules.check_pin(pin)
+    return _hasher.hash(pin)
+
+
+def join(
+    session: Session,
+    clock: Clock,
+    *,
+    resident_id: UUID,
+    name: str,
+    phone: str,
+    pin_hash: str | None = None,
+    building: str | None = None,
+    birth_year: int | None = None,
+    credit_limit_minutes: int = 300,
+) -> Resident:
+    """Welcome a resident: one record and two accounts. The same id and content finds the first."""
+    name, phone = rules.clean_name(name), rules.clean_phone(phone)
+    building = (building or "").strip()[: rules.BUILDING_LENGTH_MAX] or None
+    rules.check_birth_year(birth_year, this_year=clock.now().year)
+    known = session.get(Resident, resident_id)
+    if known is not None:
+        if (known.name, known.phone, known.building, known.birth_year) != (
+            name,
+            phone,
+            building,
+            birth_year,
+        ):
+            raise IdReused(id=str(resident_id))
+        return known
+    if session.scalar(select(Resident.id).where(Resident.phone == phone)) is not None:
+        raise PhoneTaken
+    resident = Resident(
+        id=resident_id,
+        name=name,
+        phone=phone,
+        building=building,
+        birth_year=birth_year,
+        joined_at=clock.now(),
+    )
+    session.add(resident)
+    session.flush()
+    if pin_hash is not None:
+        set_pin(session, clock, resident_id=resident_id, pin_hash=pin_hash)
+    for unit, floor in ((Unit.MINUTES, -credit_limit_minutes), (Unit.POINTS, 0)):
+        ledger.open_account(
+            session,
+            account_id=ledger.resident_account(resident_id, unit),
+            unit=unit,
+            kind="resident",
+            owner=str(resident_id),
+            floor=floor,
+        )
+    return resident
+
+
+def resident(session: Session, resident_id: UUID) -> Resident:
+    """The resident with this id; refuses an unknown one."""
+    found = session.get(Resident, resident_id)
+    if found is None:
+        raise NotFound(what="resident", id=str(resident_id))
+    return found
+
+
+def search(session: Session, text: str, *, limit: int = 20) -> Sequence[Resident]:
+    """Residents whose name or phone contains `text`, for the desk."""
+    text = text.strip()
+    query = select(Resident).order_by(Resident.name, Resident.id).limit(limit)
+    if text:
+        matches = (Resident.name.contains(text, autoescape=True), Resident.phone.startswith(text))
+        query = query.where(or_(*matches))
+    return session.scalars(query).all()
+
+
+def set_pin(session: Session, clock: Clock, *, resident_id: UUID, pin_hash: str) -> None:
+    """Give a resident a new PIN; who is signed in stays so."""
+    resident(session, resident_id)
+    session.merge(Credential(resident_id=resident_id, pin_hash=pin_hash, changed_at=clock.now()))
+
+
+def grant(session: Session, clock: Clock, *, resident_id: UUID, role: Role) -> None:
+    """Give a resident a role. Giving it twice is once."""
+    resident(session, resident_id)
+    if session.get(RoleGrant, (resident_id, role)) is None:
+        row = RoleGrant(resident_id=resident_id, role=role.value, granted_at=clock.now())
+        session.add(row)
+
+
+def revoke_role(session: Session, *, resident_id: UUID, role: Role) -> None:
+    """Take a role away again."""
+    session.execute(
+        delete(RoleGrant).where(RoleGrant.resident_id == resident_id, RoleGrant.role == role)
+    )
+
+
+def roles_of(session: Session, resident_id: UUID) -> frozenset[Role]:
+    """Every role of a resident; being a resident is the first."""
+    held = session.scalars(select(RoleGrant.role).where(RoleGrant.resident_id == resident_id))
+    return frozenset({Role.RESIDENT} | {Role(name) for name in held})
+
+
+def issue_token(session: Session, clock: Clock, *, token_id: UUID, role: Role) -> str:
+    """A program's secret, shown once and stored only as its SHA-256. The id is used once."""
+    if session.get(AccessToken, token_id) is not None:
+        raise IdReused(id=str(token_id))
+    return _new_token(session, clock, token_id=token_id, role=role, lifetime=rules.TOKEN_TIME)
+
+
+def revoke_token(session: Session, clock: Clock, *, token_id: UUID) -> None:
+    """Close what this token opened, from now on."""
+    token = session.get(AccessToken, token_id)
+    if token is None:
+        raise NotFound(what="token", id=str(token_id))
+    token.revoked_at = token.revoked_at or clock.now()
+
+
+def access(session: Session, clock: Clock, secret: str) -> Access | None:
+    """What a secret opens now; None for an unknown, expired or revoked one."""
+    token = session.scalar(
+        select(AccessToken).where(AccessToken.secret_sha256 == rules.digest(secret))
+    )
+    if token is None or token.revoked_at is not None or token.expires_at <= clock.now():
+        return None
+    if token.resident_id is not None:
+        roles = roles_of(session, token.resident_id)
+    else:
+        roles = frozenset({Role(token.role)} if token.role else ())
+    return Access(token_id=token.id, resident_id=token.resident_id, roles=roles)
+
+
+def pin_fits(session: Session, *, phone: str, pin: str) -> UUID | None:
+    """Whose PIN this is. Takes as long for unknown numbers; slow, so call it outside a command."""
+    row = session.execute(
+        select(Resident.id, Credential.pin_hash)
+        .join(Credential, Credential.resident_id == Resident.id)
+        .where(Resident.phone == phone)
+    ).first()
+    try:
+        _hasher.verify(row.pin_hash if row else _NOBODY, pin)
+    except VerificationError:
+        return None
+    return UUID(str(row.id)) if row else None
+
+
+def sign_in(
+    session: Session, clock: Clock, *, token_id: UUID, phone: str, resident_id: UUID | None
+) -> str | None:
+    """Open a sign-in for whom `pin_fits` named, or count a wrong try (None). Refuses when locked.
+
+    The count is checked here, in the write path, so that many guesses at once win nothing.
+    """
+    now, key = clock.now(), rules.digest(phone)
+    tries = session.get(SignInTries, key)
+    if tries is not None and tries.locked_until is not None:
+        if tries.locked_until > now:
+            minutes = -(-int((tries.locked_until - now).total_seconds()) // 60)
+            raise SignInLocked(minutes=minutes)
+        tries.failed, tries.locked_until = 0, None
+    if resident_id is None:
+        _count_wrong_try(session, now, key, tries)
+        return None
+    if tries is not None:
+        session.delete(tries)
+    return _new_token(
+        session, clock, token_id=token_id, resident_id=resident_id, lifetime=rules.SIGN_IN_TIME
+    )
+
+
+def agree_proxy(
+    session: Session,
+    clock: Clock,
+    *,
+    proxy_id: UUID,
+    elder_id: UUID,
+    helper_id: UUID,
+    scope: Scope,
+    ends_at: datetime,
+    recorded_by: UUID,
+) -> Proxy:
+    """Record that an elder lets a relative act for them, for what, and until when."""
+    known = session.get(Proxy, proxy_id)
+    if known is not None:
+        if (known.elder_id, known.helper_id, known.scope) != (elder_id, helper_id, scope.value):
+            raise IdReused(id=str(proxy_id))
+        return known
+    if elder_id == helper_id:
+        raise BadInput(field="helper_id", problem="nobody needs a proxy for themselves")
+    if not clock.now() < ends_at <= clock.now() + rules.PROXY_TIME_MAX:
+        raise BadInput(field="ends_at", problem="an agreement ends within a year")
+    for resident_id in (elder_id, helper_id):
+        resident(session, resident_id)
+    proxy = Proxy(
+        id=proxy_id,
+        elder_id=elder_id,
+        helper_id=helper_id,
+        scope=scope.value,
+        agreed_at=clock.now(),
+        recorded_by=recorded_by,
+        ends_at=ends_at,
+    )
+    session.add(proxy)
+    return proxy
+
+
+def withdraw_proxy(session: Session, clock: Clock, *, proxy_id: UUID) -> None:
+    """End an agreement now. Ending it twice is once."""
+    proxy = session.get(Proxy, proxy_id)
+    if proxy is None:
+        raise NotFound(what="proxy", id=str(proxy_id))
+    proxy.withdrawn_at = proxy.withdrawn_at or clock.now()
+
+
+def scopes_for(
+    session: Session, clock: Clock, *, helper_id: UUID, elder_id: UUID
+) -> frozenset[Scope]:
+    """What `helper_id` may do for `elder_id` now; nothing is a refusal."""
+    rows = session.scalars(
+        select(Proxy.scope).where(
+            Proxy.helper_id == helper_id,
+            Proxy.elder_id == elder_id,
+            Proxy.withdrawn_at.is_(None),
+            Proxy.ends_at > clock.now(),
+        )
+    )
+    scopes = frozenset(Scope(scope) for scope in rows)
+    if not scopes:
+        raise NoProxy
+    return scopes
+
+
+def elders_of(session: Session, clock: Clock, *, helper_id: UUID) -> Sequence[Resident]:
+    """For whom a resident may act now."""
+    query = (
+        select(Resident)
+        .join(Proxy, Proxy.elder_id == Resident.id)
+        .where(
+            Proxy.helper_id == helper_id,
+            Proxy.withdrawn_at.is_(None),
+            Proxy.ends_at > clock.now(),
+        )
+        .distinct()
+    )
+    return session.scalars(query).all()
+
+
+def _new_token(
+    session: Session,
+    clock: Clock,
+    *,
+    token_id: UUID,
+    lifetime: timedelta,
+    resident_id: UUID | None = None,
+    role: Role | None = None,
+) -> str:
+    secret = secrets.token_urlsafe(32)
+    session.add(
+        AccessToken(
+            id=token_id,
+            secret_sha256=rules.digest(secret),
+            resident_id=resident_id,
+            role=role.value if role else None,
+            issued_at=clock.now(),
+            expires_at=clock.now() + lifetime,
+        )
+    )
+    return secret
+
+
+def _count_wrong_try(session: Session, now: datetime, key: str, tries: SignInTries | None) -> None:
+    if tries is None:
+        session.execute(delete(SignInTries).where(SignInTries.last_at < now - rules.LOCK_TIME))
+        tries = SignInTries(phone_sha256=key, failed=0, last_at=now)
+        session.add(tries)
+    tries.failed, tries.last_at = tries.failed + 1, now
+    if tries.failed >= rules.TRIES_MAX:
+        tries.locked_until = now + rules.LOCK_TIME

@@ -1,0 +1,1 @@
+"""What all pages and API handlers share: who is calling, how pages look, how a refusal reads."""

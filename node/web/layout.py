@@ -1,0 +1,255 @@
+"""The application around all slices: templates, navigation, home page, headers, health.
+
+For the composition root: `app(node, routes, cards)` is the whole site. For slices:
+`page(request, "slice/name.html", …)` renders one of `node/<slice>/templates/`; every template
+extends "page.html" and finds `_`, `caller`, `house`, `csrf()`, `day`, `minute` and `now` there.
+A slice shows itself on the home page by a `HomeCard`: `(request, session, caller) -> Card | None`.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Litestar, MediaType, Response, get
+from litestar.connection import ASGIConnection
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.static_files import create_static_files_router
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+from markupsafe import Markup
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from node.kernel.errors import DomainError
+from node.residents.rules import Role
+from node.web import language, refusals
+from node.web.language import gettext as _
+from node.web.session import (
+    COOKIE_SECONDS,
+    VISIT_COOKIE,
+    AnyRequest,
+    Caller,
+    Connection,
+    House,
+    caller,
+    cookie,
+    csrf_token,
+    guard_forms,
+    house,
+    new_visit,
+)
+
+STAFF = (Role.CLERK, Role.PROPERTY, Role.SOCIAL_WORKER, Role.SECRETARY, Role.OPERATOR)
+LANGUAGE_COOKIE, BIG_COOKIE = "linli_language", "linli_big"
+BODY_BYTES_MAX = 1_000_000
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_NODE = Path(__file__).parent.parent
+
+
+class Link(NamedTuple):
+    """Where to go, and its name in the reader's language."""
+
+    href: str
+    name: str
+
+
+class Card(NamedTuple):
+    """One box of the home page: what the reader has here, and where to go on."""
+
+    title: str
+    lines: Sequence[str] = ()
+    links: Sequence[Link] = ()
+
+
+HomeCard = Callable[[AnyRequest, Session, Caller], Card | None]
+
+
+def navigation(who: Caller) -> list[Link]:
+    """The way to every slice that this reader can use."""
+    links = [
+        Link("/", _("Home")),
+        Link("/repairs", _("Repairs")),
+        Link("/points", _("Points")),
+        Link("/timebank", _("Time bank")),
+        Link("/council", _("Council")),
+        Link("/forecast", _("Forecast")),
+        Link("/left", _("What left the house")),
+    ]
+    if who.has(Role.CLERK, Role.OPERATOR):
+        links.append(Link("/residents", _("Residents")))
+    return links
+
+
+def _environment() -> Environment:
+    folders = [_NODE / "web" / "templates", *sorted(_NODE.glob("*/templates"))]
+    environment = Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
+        language.gettext, language.ngettext, newstyle=True
+    )
+    environment.filters |= {"day": language.day, "minute": language.minute}
+    return environment
+
+
+_templates = _environment()
+
+
+def page(request: Connection, template: str, *, status: int = 200, **context: Any) -> Response[str]:
+    """An HTML page from a template, with all that every page needs."""
+    who = _caller_or_nobody(request)
+    spoken = language.language.get()
+
+    def here_with(**changes: str) -> str:
+        query = dict(parse_qsl(request.scope["query_string"].decode("latin-1"))) | changes
+        return f"?{urlencode(query)}"
+
+    shared = {
+        "request_path": request.url.path,
+        "house": house(request),
+        "caller": who,
+        "is_staff": who.has(*STAFF),
+        "navigation": navigation(who),
+        "language": spoken,
+        "html_lang": language.HTML_LANG[spoken],
+        "is_big": request.scope.get("linli.big", False),
+        "here_with": here_with,
+        "csrf": lambda: Markup('<input type="hidden" name="csrf" value="{}">').format(
+            csrf_token(request)
+        ),
+        "now": house(request).clock.now(),
+    }
+    body = _templates.get_template(template).render(shared | context)
+    return Response(body, status_code=status, media_type=MediaType.HTML)
+
+
+def drawing(template: str, **context: Any) -> Response[str]:
+    """An SVG picture from a template, for an <img> or a page of its own."""
+    body = _templates.get_template(template).render(context)
+    return Response(body, media_type="image/svg+xml")
+
+
+def _caller_or_nobody(request: Connection) -> Caller:
+    try:
+        return caller(request)
+    except DomainError:
+        return Caller()
+
+
+def app(
+    node: House,
+    routes: Sequence[ControllerRouterHandler],
+    cards: Sequence[HomeCard] = (),
+) -> Litestar:
+    """The whole site over `node`: `routes` of the slices, and their `cards` for the home page."""
+    site = Litestar(
+        route_handlers=[home, livez, readyz, _static(), *routes],
+        before_request=guard_forms,
+        exception_handlers={
+            DomainError: refusals.answer_refusal,
+            HTTPException: refusals.answer_http,
+            Exception: refusals.answer_failure,
+        },
+        openapi_config=OpenAPIConfig(
+            title="Linli", version="1", path="/api/schema", render_plugins=[JsonRenderPlugin()]
+        ),
+        request_max_body_size=BODY_BYTES_MAX,
+        logging_config=None,
+        debug=False,
+    )
+    site.state.node = node
+    site.state.cards = tuple(cards)
+    site.asgi_handler = _framed(site.asgi_handler)
+    return site
+
+
+@get("/", include_in_schema=False)
+async def home(request: AnyRequest) -> Response[str]:
+    """What concerns me today; for staff, whom they serve."""
+    who = caller(request)
+    with house(request).database.read() as session:
+        shown = [card(request, session, who) for card in request.app.state.cards]
+    return page(request, "home.html", cards=[card for card in shown if card is not None])
+
+
+@get("/livez", include_in_schema=False)
+async def livez() -> dict[str, bool]:
+    """Is the process alive? Touches nothing."""
+    return {"live": True}
+
+
+@get("/readyz", include_in_schema=False)
+async def readyz(request: AnyRequest) -> dict[str, bool]:
+    """Can the node serve? Reads the database."""
+    with house(request).database.read() as session:
+        session.execute(text("SELECT 1"))
+    return {"ready": True}
+
+
+def _static() -> Any:
+    return create_static_files_router(path="/static", directories=[_NODE / "web" / "static"])
+
+
+def _framed(inner: ASGIApp) -> ASGIApp:
+    """Around every answer, refusals and files too: language, reader's cookies, safe headers."""
+
+    async def frame(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await inner(scope, receive, send)
+            return
+        reader: Connection = ASGIConnection(scope)
+        cookies = _choose(reader, scope)
+
+        async def send_framed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableScopeHeaders.from_message(message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers[name] = value
+                if not reader.url.path.startswith("/static"):
+                    headers.setdefault("Cache-Control", "no-store")
+                for line in cookies:
+                    headers.add("Set-Cookie", line)
+            await send(message)
+
+        await inner(scope, receive, send_framed)
+
+    return frame
+
+
+def _choose(reader: Connection, scope: Scope) -> list[str]:
+    """Settle language, size and visit for this request; returns the Set-Cookie lines it causes."""
+    query, lines = reader.query_params, []
+    asked = query.get("lang") or reader.cookies.get(LANGUAGE_COOKIE, "zh")
+    language.language.set(asked if asked in language.LANGUAGES else "zh")
+    if query.get("lang") in language.LANGUAGES:
+        lines.append(cookie(reader, LANGUAGE_COOKIE, query["lang"], max_age=COOKIE_SECONDS))
+    big = query.get("big") or reader.cookies.get(BIG_COOKIE, "0")
+    scope["linli.big"] = big == "1"  # type: ignore[typeddict-unknown-key]  # our own key
+    if query.get("big") in ("0", "1"):
+        lines.append(cookie(reader, BIG_COOKIE, query["big"], max_age=COOKIE_SECONDS))
+    is_page = not reader.url.path.startswith(("/api", "/static", "/livez", "/readyz"))
+    if is_page and VISIT_COOKIE not in reader.cookies:
+        visit = new_visit()
+        scope["linli.visit"] = visit  # type: ignore[typeddict-unknown-key]  # our own key
+        lines.append(cookie(reader, VISIT_COOKIE, visit))
+    return [line.to_header(header="") for line in lines]

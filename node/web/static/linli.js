@@ -1,0 +1,24 @@
+// Reads the page aloud with the browser's own voice. Without script the page works as well.
+"use strict";
+(() => {
+  const button = document.getElementById("read-aloud");
+  const voice = window.speechSynthesis;
+  const errors = document.getElementById("errors");
+  if (errors) errors.focus();
+  if (!button || !voice) return;
+  const start = button.textContent;
+  const rest = () => { button.textContent = start; button.setAttribute("aria-pressed", "false"); };
+  button.hidden = false;
+  rest();
+  button.addEventListener("click", () => {
+    if (voice.speaking) { voice.cancel(); rest(); return; }
+    const words = new SpeechSynthesisUtterance(document.getElementById("main").innerText);
+    words.lang = document.documentElement.lang;
+    words.rate = 0.9;
+    words.onend = words.onerror = rest;
+    button.textContent = button.dataset.stop;
+    button.setAttribute("aria-pressed", "true");
+    voice.speak(words);
+  });
+  window.addEventListener("pagehide", () => voice.cancel());
+})();
