@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from web3 import Web3
+from web3.exceptions import Web3Exception
 
 from contracts.artifact import artifact
 from contracts.connection import Connection, in_words
@@ -120,7 +121,7 @@ class SettlementChain(Connection):
     ) -> SignedTransaction:
         """Admits a community (registrar)."""
         return self._prepare(
-            "register", number, signer, debt_limit_minutes, key=sender_key, nonce=nonce
+            "register", number, _account(signer), debt_limit_minutes, key=sender_key, nonce=nonce
         )
 
     def prepare_cover(
@@ -150,7 +151,7 @@ class SettlementChain(Connection):
         nonce: int | None = None,
     ) -> SignedTransaction:
         """Replaces a community's settlement key; both keys have signed, anyone may send it."""
-        arguments = (number, new_signer, deadline, old_signature, new_signature)
+        arguments = (number, _account(new_signer), deadline, old_signature, new_signature)
         return self._prepare("rotateSigner", *arguments, key=sender_key, nonce=nonce)
 
     def prepare_request_debt_limit(
@@ -196,13 +197,17 @@ class SettlementChain(Connection):
         self, role: str, account: str, *, sender_key: bytes, nonce: int | None = None
     ) -> SignedTransaction:
         """Gives "REGISTRAR", "GUARANTOR", "PAUSER" or "DEFAULT_ADMIN" to an account."""
-        return self._prepare("grantRole", _role(role), account, key=sender_key, nonce=nonce)
+        return self._prepare(
+            "grantRole", _role(role), _account(account), key=sender_key, nonce=nonce
+        )
 
     def prepare_revoke_role(
         self, role: str, account: str, *, sender_key: bytes, nonce: int | None = None
     ) -> SignedTransaction:
         """Takes a role away; never the last administrator's."""
-        return self._prepare("revokeRole", _role(role), account, key=sender_key, nonce=nonce)
+        return self._prepare(
+            "revokeRole", _role(role), _account(account), key=sender_key, nonce=nonce
+        )
 
     def settled_batches(self, from_block: int, to_block: int) -> list[BatchSettled]:
         """The batches settled in those blocks, both ends included; none past the head."""
@@ -218,14 +223,25 @@ class SettlementChain(Connection):
     def _prepare(
         self, function: str, *arguments: Any, key: bytes, nonce: int | None
     ) -> SignedTransaction:
-        with in_words():
+        try:
             data = self._contract.encode_abi(function, args=list(arguments))
+        except (Web3Exception, TypeError, ValueError) as error:
+            raise ChainRefused(
+                "chain.unencodable", f"The contract's {function} does not take such arguments."
+            ) from error
         return self.prepare(
             to=self.contract_address,
             data=bytes.fromhex(data[2:]),
             sender_key=key,
             nonce=nonce,
         )
+
+
+def _account(address: str) -> str:
+    # web3 would take any other text for a name and ask the network about it.
+    if not Web3.is_address(address):
+        raise ChainRefused("chain.unencodable", f"{address!r} is not an address.")
+    return str(Web3.to_checksum_address(address))
 
 
 def _role(name: str) -> bytes:

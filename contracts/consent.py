@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eth_abi.exceptions import EncodingError
 from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
 from eth_keys.exceptions import BadSignature
@@ -130,7 +131,7 @@ class Consents:
         }
         try:
             return encode_typed_data(domain, dict(types), dict(message))
-        except (ValueError, TypeError, OverflowError) as error:
+        except (EncodingError, ValueError, TypeError, OverflowError) as error:
             raise ChainRefused(
                 "chain.unencodable", f"The {primary.lower()} does not fit the contract: {error}."
             ) from error

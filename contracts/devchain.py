@@ -39,7 +39,7 @@ class StartRefused(Exception):
         self.code = code
 
 
-class _Server(ThreadingHTTPServer):
+class DevchainServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1  # one packet per answer, headers and body together
     timeout = IDLE_TIMEOUT_SECONDS
-    server: _Server
+    server: DevchainServer
 
     def do_POST(self) -> None:
         # A browser names its page's origin; no page has business with a chain on loopback.
@@ -141,7 +141,7 @@ def serve(*, data: Path, host: str, port: int, chain_id: int, funded: Sequence[b
     except ChainFileError as error:
         raise StartRefused(error.code, str(error)) from error
     try:
-        server = _Server((host, port), rpc=Rpc(chain))
+        server = DevchainServer((host, port), rpc=Rpc(chain))
     except OSError as error:
         chain.close()
         raise StartRefused(

@@ -102,12 +102,16 @@ class DurableChain:
     ) -> None:
         self._clock = clock
         self._lock_file = _lock(path)
-        self._connection = _open(path, chain_id=chain_id)
+        self._connection = _open(path)
         self.chain_id = chain_id
         self._kind = type("Chain", (_Chain,), {"chain_id": chain_id})
         self._base = AtomicDB(SqliteStore(self._connection))
-        with self._transaction():
-            self._chain = self._reopen() or self._begin(funded)
+        if held := self._connection.execute("SELECT chain_id FROM chain").fetchone():
+            self._chain = self._resume(path, held=held[0])
+        else:
+            with self._transaction():  # the file is a chain's from its first block on
+                self._connection.execute("INSERT INTO chain VALUES (?)", (chain_id,))
+                self._chain = self._begin(funded)
 
     def close(self) -> None:
         """Lets another process have the file; the SQLite log is folded in."""
@@ -240,11 +244,17 @@ class DurableChain:
             gas_limit=parent.gas_limit,
         )
 
-    def _reopen(self) -> MiningChain | None:
+    def _resume(self, path: Path, *, held: int) -> MiningChain:
+        if held != self.chain_id:
+            raise ChainFileError(
+                "devchain.other_chain", f"{path} holds chain {held}, not chain {self.chain_id}."
+            )
         try:
             return cast(MiningChain, self._kind(self._base))
-        except CanonicalHeadNotFound:
-            return None
+        except CanonicalHeadNotFound as error:
+            raise ChainFileError(
+                "devchain.file_unreadable", f"{path} has lost its head."
+            ) from error
 
     def _begin(self, funded: Iterable[bytes]) -> MiningChain:
         account = {"balance": GENESIS_BALANCE_WEI, "nonce": 0, "code": b"", "storage": {}}
@@ -266,8 +276,6 @@ class DurableChain:
             yield
         except BaseException:
             self._connection.execute("ROLLBACK")
-            if reopened := self._reopen():  # forget what memory holds of the undone block
-                self._chain = reopened
             raise
         self._connection.execute("COMMIT")
 
@@ -290,24 +298,24 @@ def _lock(path: Path) -> IO[str]:
     return file
 
 
-def _open(path: Path, *, chain_id: int) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
+    """The file's connection, after a look at every page: a cut file must not start a new chain."""
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if not tables <= {"node", "chain"}:
+            raise sqlite3.DatabaseError("it is another program's")
+        for (finding,) in connection.execute("PRAGMA quick_check(1)"):
+            if finding != "ok":
+                raise sqlite3.DatabaseError(finding)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS node (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
         )
         connection.execute("CREATE TABLE IF NOT EXISTS chain (chain_id INTEGER NOT NULL)")
-        row = connection.execute("SELECT chain_id FROM chain").fetchone()
-        if row is None:
-            connection.execute("INSERT INTO chain VALUES (?)", (chain_id,))
     except sqlite3.Error as error:
         raise ChainFileError(
             "devchain.file_unreadable", f"{path} is not a chain's database: {error}."
         ) from error
-    if row is not None and row[0] != chain_id:
-        raise ChainFileError(
-            "devchain.other_chain", f"{path} holds chain {row[0]}, not chain {chain_id}."
-        )
     return connection
