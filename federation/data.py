@@ -96,6 +96,8 @@ def _parse(name: str, rows: list[list[str]], *, days_min: int) -> History:
     if days > HISTORY_DAYS_MAX:
         raise ExportInvalid(path=name, line=len(rows), reason=f"over {HISTORY_DAYS_MAX} days")
     first_day = _date(name, 2, rows[0][0])
+    if len(rows) % width:
+        raise ExportInvalid(path=name, line=len(rows) + 1, reason="the last day is not complete")
     counts = np.zeros((width + 1, days), dtype=np.float32)
     expected = ""
     for index, row in enumerate(rows):
@@ -106,8 +108,6 @@ def _parse(name: str, rows: list[list[str]], *, days_min: int) -> History:
             reason = f"expected {expected},{categories[position]},count"
             raise ExportInvalid(path=name, line=line, reason=reason)
         counts[position, day] = _count(name, line, row[2])
-    if len(rows) % width:
-        raise ExportInvalid(path=name, line=len(rows) + 1, reason="the last day is not complete")
     counts[-1] = counts[:-1].sum(axis=0)
     return History(first_day, (*categories, TOTAL), counts)
 

@@ -5,6 +5,7 @@ agreed ends the run with a reason, and only a whole run leaves a model behind.
 """
 
 import json
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from federation.errors import (
     RoundTooSmall,
     RunConfigInvalid,
 )
-from federation.weights import Weights
+from federation.weights import Update, Weights
 
 NODE_POLL_SECONDS = 0.5
 EXAMPLES_MAX = 1_000_000
@@ -155,12 +156,14 @@ class CountedAveraging(FedAvg):
                 needed=self._plan.min_nodes,
                 reason=" | ".join(reasons)[:REASON_CHARACTERS_MAX] or "The others did not answer.",
             )
-        self.results_per_round.append(len(sound))
-        self.received_bytes += sum(weights_of.size_bytes(_weights_of(answer)) for answer in sound)
-        arrays, metrics = super().aggregate_train(server_round, sound)
-        if metrics is not None:
-            self.train_loss.append(float(metrics["train-loss"]))  # type: ignore[arg-type] # one number
-        return arrays, metrics
+        updates = [_update_of(answer) for answer in sound]
+        examples = sum(update.examples for update in updates)
+        loss = sum(update.loss * update.examples for update in updates) / examples
+        self.results_per_round.append(len(updates))
+        self.train_loss.append(loss)
+        self.received_bytes += sum(weights_of.size_bytes(update.weights) for update in updates)
+        mean = weights_of.average([(update.weights, update.examples) for update in updates])
+        return _as_record(mean), MetricRecord({"train-loss": loss})
 
 
 def _problem_of(answer: Message) -> str | None:
@@ -170,20 +173,26 @@ def _problem_of(answer: Message) -> str | None:
     content = answer.content
     if set(content.array_records) != {"arrays"} or set(content.metric_records) != {"metrics"}:
         return "A reply has other records than weights and metrics."
-    examples = content["metrics"].get("num-examples")
+    examples = content.metric_records["metrics"].get("num-examples")
     if type(examples) is not int or not 1 <= examples <= EXAMPLES_MAX:
         return "A reply counts an impossible number of examples."
-    if type(content["metrics"].get("train-loss")) is not float:
+    loss = content.metric_records["metrics"].get("train-loss")
+    if type(loss) is not float or not math.isfinite(loss):
         return "A reply has no training loss."
     try:
-        _weights_of(answer)
+        _as_weights(content.array_records["arrays"])
     except ModelInvalid as error:
         return str(error)
     return None
 
 
-def _weights_of(answer: Message) -> Weights:
-    return _as_weights(answer.content.array_records["arrays"])
+def _update_of(answer: Message) -> Update:
+    """A reply in which `_problem_of` found no problem."""
+    metrics = answer.content.metric_records["metrics"]
+    examples, loss = metrics["num-examples"], metrics["train-loss"]
+    assert isinstance(examples, int)
+    assert isinstance(loss, float)
+    return Update(_as_weights(answer.content.array_records["arrays"]), examples, loss)
 
 
 def _as_record(weights: Weights) -> ArrayRecord:

@@ -1,6 +1,6 @@
 """Fitting the forecaster and asking it: plain torch, has never heard of Flower."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from federation import weights as weights_of
 from federation.data import Floats, History, Windows, build_windows, training_origins
 from federation.errors import RunConfigInvalid
 from federation.model import Counts, Forecaster, negative_log_likelihood
-from federation.weights import Weights
+from federation.weights import Update, Weights
 
 torch.set_num_threads(1)  # two threads on two busy cores are ten times slower
 
@@ -43,15 +43,6 @@ class Recipe:
             return self.learning_rate
         done = (round_number - 1) / (self.rounds - 1)
         return self.learning_rate * (1 - (1 - LAST_ROUND_SHARE) * done)
-
-
-@dataclass(frozen=True)
-class Update:
-    """What one community gives to one round."""
-
-    weights: Weights
-    examples: int
-    loss: float = field(compare=False)  # mean over the round's local steps
 
 
 def train_round(weights: Weights, history: History, *, recipe: Recipe, round_number: int) -> Update:

@@ -5,7 +5,9 @@ No torch here: the coordinator averages, checks and stores weights without ever 
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,16 @@ from federation.data import FEATURES, HORIZON_DAYS, Floats
 from federation.errors import ModelInvalid
 
 Weights = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one community gives to one round."""
+
+    weights: Weights
+    examples: int
+    loss: float  # mean over the round's local steps
+
 
 HIDDEN = 64
 WEIGHT_ABS_MAX = 1000.0
@@ -60,14 +72,18 @@ def checked(arrays: Mapping[str, NDArray[np.generic]]) -> Weights:
 
 
 def average(updates: Sequence[tuple[Weights, int]]) -> Weights:
-    """The mean of the updates, each counted as often as it had examples (McMahan et al. 2017)."""
+    """The mean of the updates, each counted as often as it had examples (McMahan et al. 2017).
+
+    Summed in double precision, so that the order in which updates arrive does not show.
+    """
     examples = sum(count for _, count in updates)
-    return {
-        name: np.sum(
-            [weights[name] * (count / examples) for weights, count in updates], axis=0
-        ).astype(np.float32)
-        for name in SHAPES
-    }
+    mean: Weights = {}
+    for name, shape in SHAPES.items():
+        total = np.zeros(shape, dtype=np.float64)
+        for weights, count in updates:
+            total += weights[name].astype(np.float64) * count
+        mean[name] = (total / examples).astype(np.float32)
+    return mean
 
 
 def size_bytes(weights: Weights) -> int:
@@ -93,7 +109,7 @@ def load(path: Path) -> Weights:
             raise ModelInvalid(reason=f"the file has more than {MODEL_BYTES_MAX} bytes")
         with np.load(path, allow_pickle=False) as arrays:
             return checked({name: arrays[name] for name in arrays.files})
-    except (OSError, ValueError, EOFError, AttributeError) as error:
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ModelInvalid(reason=f"{path.name} is not a model file") from error
 
 

@@ -22,6 +22,8 @@ LEFTOVER_GRACE_SECONDS = 2.0  # for grandchildren, once the child itself is gone
 LEFTOVER_POLL_SECONDS = 0.05
 LOG_BYTES_MAX = 16 * 1024 * 1024  # a longer log is set aside as .old at the next start
 
+NO_SIGNAL = 0  # only asks whether somebody is there
+
 OnExit = Callable[[int], None]
 
 # Runs between fork and exec, as a program of its own: nothing of ours may run in a forked copy of a
@@ -154,7 +156,7 @@ def tied_to_parent(argv: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _TIED_TO_PARENT, str(os.getpid()), *argv]
 
 
-def _signal_group(group_id: int, number: signal.Signals) -> bool:
+def _signal_group(group_id: int, number: int) -> bool:
     """Signal every process of the group; False if there is none left."""
     try:
         os.killpg(group_id, number)
@@ -173,5 +175,5 @@ async def _end_group(group_id: int) -> None:
         if not is_there:
             return
         await asyncio.sleep(LEFTOVER_POLL_SECONDS)
-        is_there = _signal_group(group_id, signal.Signals(0)) if is_there else False
+        is_there = _signal_group(group_id, NO_SIGNAL)
     _signal_group(group_id, signal.SIGKILL)
