@@ -79,10 +79,22 @@ def set_floor(session: Session, *, account_id: UUID, floor: int) -> None:
     session.execute(update(ACCOUNT).where(ACCOUNT.c.id == account_id).values(floor=floor))
 
 
+def exists(session: Session, account_id: UUID) -> bool:
+    """Whether this account was ever opened."""
+    found = session.execute(select(ACCOUNT.c.id).where(ACCOUNT.c.id == account_id)).first()
+    return found is not None
+
+
 def balance(session: Session, account_id: UUID) -> int:
     """What the account holds, promised amounts included; 0 where there is no such account."""
     found = session.execute(select(ACCOUNT.c.balance).where(ACCOUNT.c.id == account_id)).scalar()
     return found or 0
+
+
+def clearing_balances(session: Session) -> dict[str, int]:
+    """What we owe (+) or are owed by (-) each peer, in minutes."""
+    accounts = select(ACCOUNT.c.owner, ACCOUNT.c.balance).where(ACCOUNT.c.kind == CLEARING)
+    return {owner: balance for owner, balance in session.execute(accounts)}
 
 
 def available(session: Session, account_id: UUID) -> int:

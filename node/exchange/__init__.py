@@ -1,0 +1,1 @@
+"""An hour earned here and spent next door: passes, visits, receipts (docs/protocol.md)."""

@@ -1,0 +1,222 @@
+"""Home's side of an exchange: our resident is helped elsewhere, and we decide about the minutes.
+
+Every function runs inside the caller's transaction. The hold has the pass's id and no expiry of its
+own: only the pass's states end it.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from node.exchange import rules
+from node.exchange.messages import (
+    PassAccepted,
+    PassReleased,
+    PassSlip,
+    PresentPass,
+    Receipt,
+    ReleasePass,
+    RequestCapture,
+)
+from node.exchange.model import Pass, ReceiptRecord
+from node.exchange.rules import PassState
+from node.kernel.errors import IdReused, NotFound
+from node.kernel.ids import derived_id
+from node.kernel.messages import Envelope, Sealer
+from node.kernel.ports import Clock
+from node.ledger import service as ledger
+from node.ledger.model import ACCOUNT, Unit
+
+REASON = "redeemed_away"
+SETTLED = "settled"  # house account: our position on the chain, with the sign turned
+
+
+def issue_pass(
+    session: Session,
+    clock: Clock,
+    sealer: Sealer,
+    *,
+    pass_id: UUID,
+    resident_id: UUID,
+    issued_by: UUID | None,
+    host: str,
+    minutes: int,
+    code: str,
+    debt_limit_minutes: int,
+) -> Pass:
+    """Promise up to `minutes` of a resident's hours for help in `host`; holds them until then.
+
+    Repeating it with the same id gives the same pass, with the code it had.
+    """
+    if known := session.get(Pass, pass_id):
+        if (known.resident_id, known.host, known.minutes_up_to) != (resident_id, host, minutes):
+            raise IdReused(id=str(pass_id))
+        return known
+    rules.check_minutes(minutes)
+    if host == sealer.community or not ledger.exists(session, ledger.clearing_account(host)):
+        raise rules.UnknownCommunity(community=host)
+    headroom = debt_limit_minutes - outstanding_minutes(session)
+    if minutes > headroom:
+        raise rules.DebtLimitReached(available=max(0, headroom), needed=minutes)
+    ledger.place_hold(
+        session,
+        clock,
+        hold_id=pass_id,
+        payer_id=ledger.resident_account(resident_id, Unit.MINUTES),
+        payee_id=ledger.clearing_account(host),
+        amount=minutes,
+        expires_at=None,
+        reason=REASON,
+    )
+    expires_at = clock.now() + rules.PASS_LIFETIME
+    spoken = rules.full_code(home=sealer.community, code=code)
+    slip = PassSlip(pass_id, host, minutes, expires_at, spoken)
+    sealed = sealer.seal(
+        Envelope(derived_id("slip", pass_id), sealer.community, host, clock.now(), slip)
+    )
+    issued = Pass(
+        id=pass_id,
+        resident_id=resident_id,
+        issued_by=issued_by,
+        host=host,
+        minutes_up_to=minutes,
+        code=code,
+        state=PassState.ISSUED,
+        issued_at=clock.now(),
+        expires_at=expires_at,
+        slip=sealed.payload + sealed.signature,
+    )
+    session.add(issued)
+    return issued
+
+
+def outstanding_minutes(session: Session) -> int:
+    """What we owe other communities, on the chain and before it, and what passes may still add."""
+    owed = select(func.coalesce(func.sum(ACCOUNT.c.balance), 0)).where(
+        ACCOUNT.c.kind == ledger.CLEARING, ACCOUNT.c.balance > 0
+    )
+    promised = select(func.coalesce(func.sum(Pass.minutes_up_to), 0)).where(
+        Pass.state.in_((PassState.ISSUED, PassState.ACCEPTED))
+    )
+    on_chain = ledger.balance(session, ledger.house_account(SETTLED, Unit.MINUTES))
+    return int(session.scalar(owed) or 0) + int(session.scalar(promised) or 0) + on_chain
+
+
+def void_pass(session: Session, clock: Clock, *, pass_id: UUID) -> Pass:
+    """Take a pass back before it is presented; the minutes are free again."""
+    found = _locked(session, pass_id)
+    if found.state != PassState.VOIDED:
+        rules.check_pass_step(now=found.state, to=PassState.VOIDED)
+        ledger.void_hold(session, clock, hold_id=pass_id)
+        found.state = PassState.VOIDED
+    return found
+
+
+def accept_pass(session: Session, clock: Clock, question: Envelope) -> PassAccepted:
+    """A host presents a pass: bind it to that exchange. A pass serves once."""
+    asked = question.body
+    assert isinstance(asked, PresentPass)
+    home, code = rules.split_code(asked.code)
+    by_code = select(Pass).where(Pass.code == code).with_for_update()
+    found = session.scalars(by_code).first()
+    if found is None or home != question.recipient:
+        raise rules.PassUnknown
+    if found.host != question.sender:
+        raise rules.PassForOther(host=found.host)
+    if found.exchange_id != asked.exchange_id:
+        if found.state != PassState.ISSUED:
+            raise rules.PassNotUsable(state=found.state)
+        _check_in_time(found, clock.now())
+        found.state = PassState.ACCEPTED
+        found.exchange_id = asked.exchange_id
+        found.expires_at = clock.now() + rules.CAPTURE_LIFETIME
+    return PassAccepted(asked.exchange_id, found.id, found.minutes_up_to, found.expires_at)
+
+
+def capture(session: Session, clock: Clock, question: Envelope) -> Receipt:
+    """The help was given: payer down, clearing up, the rest released, in this one transaction."""
+    asked = question.body
+    assert isinstance(asked, RequestCapture)
+    found = _bound(session, asked.pass_id, asked.exchange_id, question.sender)
+    if found.state == PassState.CAPTURED:
+        if found.minutes != asked.minutes:
+            raise IdReused(id=str(asked.exchange_id))
+        return _receipt(session.get_one(ReceiptRecord, asked.exchange_id), question)
+    if found.state != PassState.ACCEPTED:
+        raise rules.PassNotUsable(state=found.state)
+    _check_in_time(found, clock.now())
+    rules.check_minutes(asked.minutes)
+    if asked.minutes > found.minutes_up_to:
+        raise rules.PassTooSmall(covered=found.minutes_up_to, needed=asked.minutes)
+    ledger.capture_hold(session, clock, hold_id=found.id, amount=asked.minutes)
+    found.state, found.minutes = PassState.CAPTURED, asked.minutes
+    record = ReceiptRecord(
+        exchange_id=asked.exchange_id,
+        peer=question.sender,
+        is_debt=True,
+        minutes=asked.minutes,
+        captured_at=clock.now(),
+    )
+    session.add(record)
+    return _receipt(record, question)
+
+
+def release(session: Session, clock: Clock, question: Envelope) -> PassReleased:
+    """The host calls the help off: the minutes go back to our resident."""
+    asked = question.body
+    assert isinstance(asked, ReleasePass)
+    found = _bound(session, asked.pass_id, asked.exchange_id, question.sender)
+    if found.state == PassState.ACCEPTED:
+        ledger.void_hold(session, clock, hold_id=found.id)
+        found.state = PassState.RELEASED
+    elif found.state not in (PassState.RELEASED, PassState.EXPIRED):
+        raise rules.PassNotUsable(state=found.state)
+    return PassReleased(asked.exchange_id)
+
+
+def expire_passes(session: Session, clock: Clock) -> int:
+    """Give back the minutes of passes that were not presented or captured in time; how many."""
+    overdue = select(Pass).where(
+        Pass.state.in_((PassState.ISSUED, PassState.ACCEPTED)), Pass.expires_at <= clock.now()
+    )
+    expired = session.scalars(overdue.with_for_update()).all()
+    for found in expired:
+        ledger.void_hold(session, clock, hold_id=found.id)
+        found.state = PassState.EXPIRED
+    return len(expired)
+
+
+def _receipt(record: ReceiptRecord, question: Envelope) -> Receipt:
+    asked = question.body
+    assert isinstance(asked, RequestCapture)
+    return Receipt(
+        asked.exchange_id,
+        asked.pass_id,
+        home=question.recipient,
+        host=question.sender,
+        minutes=record.minutes,
+        captured_at=record.captured_at,
+    )
+
+
+def _locked(session: Session, pass_id: UUID) -> Pass:
+    found = session.get(Pass, pass_id, with_for_update=True)
+    if found is None:
+        raise NotFound(what="pass", id=str(pass_id))
+    return found
+
+
+def _bound(session: Session, pass_id: UUID, exchange_id: UUID, host: str) -> Pass:
+    found = session.get(Pass, pass_id, with_for_update=True)
+    if found is None or found.exchange_id != exchange_id:
+        raise rules.PassUnknown
+    if found.host != host:
+        raise rules.PassForOther(host=found.host)
+    return found
+
+
+def _check_in_time(found: Pass, now: datetime) -> None:
+    if found.expires_at <= now:
+        raise rules.PassNotUsable(state=PassState.EXPIRED)

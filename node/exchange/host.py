@@ -1,0 +1,223 @@
+"""Host's side of an exchange: we help another community's resident, and credit our volunteer.
+
+Our own hold stands on what home may owe us (clearing), so that our limit for that community is
+reserved before the help is given. The volunteer is credited on home's signed receipt alone.
+"""
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from node.exchange import rules
+from node.exchange.messages import (
+    PassAccepted,
+    PassReleased,
+    PresentPass,
+    Receipt,
+    ReleasePass,
+    RequestCapture,
+)
+from node.exchange.model import ReceiptRecord, Visit
+from node.exchange.rules import VisitState
+from node.kernel.errors import BadInput, IdReused, NotFound
+from node.kernel.ids import derived_id
+from node.kernel.messages import Envelope, Refusal, Sealed, Sealer
+from node.kernel.ports import Clock
+from node.ledger import service as ledger
+from node.ledger.model import Unit
+from node.ledger.refusals import LimitReached
+from node.outbox import service as outbox
+
+REASON = "helped_guest"
+PARTIES = ("elder", "provider")
+
+
+def present_pass(
+    session: Session,
+    clock: Clock,
+    sealer: Sealer,
+    *,
+    exchange_id: UUID,
+    code: str,
+    provider_id: UUID,
+    presented_by: UUID | None,
+) -> Visit:
+    """Somebody shows a pass at our desk: ask its home to bind it to this exchange."""
+    home, short = rules.split_code(code)
+    if known := session.get(Visit, exchange_id):
+        if (known.home, known.code, known.provider_id) != (home, short, provider_id):
+            raise IdReused(id=str(exchange_id))
+        return known
+    if home == sealer.community or not ledger.exists(session, ledger.clearing_account(home)):
+        raise rules.UnknownCommunity(community=home)
+    if not ledger.exists(session, ledger.resident_account(provider_id, Unit.MINUTES)):
+        raise NotFound(what="resident", id=str(provider_id))
+    visit = Visit(
+        id=exchange_id,
+        home=home,
+        code=short,
+        provider_id=provider_id,
+        presented_by=presented_by,
+        state=VisitState.PRESENTED,
+        presented_at=clock.now(),
+    )
+    session.add(visit)
+    outbox.enqueue(
+        session,
+        clock,
+        sealer,
+        message_id=derived_id("present", exchange_id),
+        recipient=home,
+        body=PresentPass(exchange_id, rules.full_code(home=home, code=short)),
+    )
+    return visit
+
+
+def pass_accepted(
+    session: Session, clock: Clock, sealer: Sealer, question: Envelope, answer: PassAccepted
+) -> None:
+    """Home holds the minutes: reserve our limit for that community, or give the pass back."""
+    visit = _locked(session, answer.exchange_id)
+    visit.pass_id, visit.minutes_up_to = answer.pass_id, answer.minutes_up_to
+    visit.capture_until = answer.capture_until
+    if visit.state == VisitState.RELEASED:  # called off while we asked
+        _send_release(session, clock, sealer, visit)
+        return
+    try:
+        ledger.place_hold(
+            session,
+            clock,
+            hold_id=visit.id,
+            payer_id=ledger.clearing_account(visit.home),
+            payee_id=ledger.resident_account(visit.provider_id, Unit.MINUTES),
+            amount=answer.minutes_up_to,
+            expires_at=None,
+            reason=REASON,
+        )
+    except LimitReached as refusal:
+        visit.state, visit.refusal = VisitState.RELEASED, refusal.code
+        _send_release(session, clock, sealer, visit)
+    else:
+        visit.state = VisitState.ACCEPTED
+
+
+def deliver(session: Session, *, exchange_id: UUID, minutes: int) -> Visit:
+    """Note how long the help really took; both sides confirm it next."""
+    visit = _locked(session, exchange_id)
+    if visit.state == VisitState.DELIVERED and visit.minutes == minutes:
+        return visit
+    rules.check_visit_step(now=visit.state, to=VisitState.DELIVERED)
+    rules.check_minutes(minutes)
+    if minutes > (visit.minutes_up_to or 0):
+        raise rules.PassTooSmall(covered=visit.minutes_up_to or 0, needed=minutes)
+    visit.state, visit.minutes = VisitState.DELIVERED, minutes
+    return visit
+
+
+def confirm(
+    session: Session, clock: Clock, sealer: Sealer, *, exchange_id: UUID, party: str
+) -> Visit:
+    """One party says the help was given as noted; when both have, home is asked for the minutes."""
+    visit = _locked(session, exchange_id)
+    if party not in PARTIES:
+        raise BadInput(field="by", problem=f"one of {', '.join(PARTIES)}")
+    if visit.state in (VisitState.CONFIRMED, VisitState.CAPTURED):
+        return visit
+    rules.check_visit_step(now=visit.state, to=VisitState.CONFIRMED)
+    visit.confirmed_by_elder |= party == "elder"
+    visit.confirmed_by_provider |= party == "provider"
+    if visit.confirmed_by_elder and visit.confirmed_by_provider:
+        assert visit.pass_id is not None
+        assert visit.minutes is not None
+        visit.state = VisitState.CONFIRMED
+        outbox.enqueue(
+            session,
+            clock,
+            sealer,
+            message_id=derived_id("capture", exchange_id),
+            recipient=visit.home,
+            body=RequestCapture(exchange_id, visit.pass_id, visit.minutes),
+        )
+    return visit
+
+
+def call_off(session: Session, clock: Clock, sealer: Sealer, *, exchange_id: UUID) -> Visit:
+    """The help will not be given: free our limit and give the pass back to home."""
+    visit = _locked(session, exchange_id)
+    if visit.state == VisitState.RELEASED:
+        return visit
+    rules.check_visit_step(now=visit.state, to=VisitState.RELEASED)
+    if visit.state != VisitState.PRESENTED:  # else the release follows home's acceptance
+        ledger.void_hold(session, clock, hold_id=exchange_id)
+        _send_release(session, clock, sealer, visit)
+    visit.state = VisitState.RELEASED
+    return visit
+
+
+def receipt_arrived(
+    session: Session, clock: Clock, question: Envelope, answer: Receipt, sealed: Sealed
+) -> None:
+    """Home paid: credit our volunteer and keep home's signed word."""
+    asked = question.body
+    assert isinstance(asked, RequestCapture)
+    visit = _locked(session, asked.exchange_id)
+    if visit.state != VisitState.CONFIRMED:
+        return
+    said = (answer.exchange_id, answer.pass_id, answer.minutes, answer.home, answer.host)
+    if said != (visit.id, visit.pass_id, visit.minutes, visit.home, question.sender):
+        _refuse(session, clock, visit, "exchange.receipt_differs")
+        return
+    ledger.capture_hold(session, clock, hold_id=visit.id, amount=answer.minutes)
+    visit.state = VisitState.CAPTURED
+    session.add(
+        ReceiptRecord(
+            exchange_id=visit.id,
+            peer=visit.home,
+            is_debt=False,
+            minutes=answer.minutes,
+            captured_at=answer.captured_at,
+            payload=sealed.payload,
+            signature=sealed.signature,
+        )
+    )
+
+
+def refused(session: Session, clock: Clock, question: Envelope, answer: Refusal) -> None:
+    """Home said no for good: nothing is credited, our limit is free again, the reason is kept."""
+    asked = question.body
+    assert isinstance(asked, PresentPass | RequestCapture | ReleasePass)
+    visit = _locked(session, asked.exchange_id)
+    if not isinstance(asked, ReleasePass) and visit.state in (
+        VisitState.PRESENTED,
+        VisitState.CONFIRMED,
+    ):
+        _refuse(session, clock, visit, answer.code)
+
+
+def released(session: Session, clock: Clock, question: Envelope, answer: PassReleased) -> None:
+    """Home has its minutes back; nothing is left to do here."""
+
+
+def _refuse(session: Session, clock: Clock, visit: Visit, code: str) -> None:
+    if visit.state == VisitState.CONFIRMED:
+        ledger.void_hold(session, clock, hold_id=visit.id)
+    visit.state, visit.refusal = VisitState.REFUSED, code
+
+
+def _send_release(session: Session, clock: Clock, sealer: Sealer, visit: Visit) -> None:
+    assert visit.pass_id is not None
+    outbox.enqueue(
+        session,
+        clock,
+        sealer,
+        message_id=derived_id("release", visit.id),
+        recipient=visit.home,
+        body=ReleasePass(visit.id, visit.pass_id),
+    )
+
+
+def _locked(session: Session, exchange_id: UUID) -> Visit:
+    visit = session.get(Visit, exchange_id, with_for_update=True)
+    if visit is None:
+        raise NotFound(what="visit", id=str(exchange_id))
+    return visit

@@ -1,0 +1,48 @@
+"""What two communities say to each other, as the domain sees it (protos/peer.proto is the wire)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+
+class Body:
+    """The content of a message. Subclasses are frozen dataclasses of ids, amounts and times."""
+
+
+@dataclass(frozen=True)
+class Refusal(Body):
+    """The other side said no, for good, and signed it."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A message with who says it to whom. Answers name the question in `in_reply_to`."""
+
+    message_id: UUID
+    sender: str
+    recipient: str
+    sent_at: datetime
+    body: Body
+    in_reply_to: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A message as it travels: its bytes and the sender's Ed25519 signature over them."""
+
+    payload: bytes
+    signature: bytes
+
+
+class Sealer(Protocol):
+    """Signs in the name of this community; app.py hands the real one in."""
+
+    community: str
+
+    def seal(self, envelope: Envelope) -> Sealed: ...
+
+    def sign_statement(self, payload: bytes) -> bytes: ...

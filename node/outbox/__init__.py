@@ -1,0 +1,1 @@
+"""Nothing leaves for another community but through here, and nothing is answered twice."""

@@ -1,0 +1,1 @@
+"""Talking to another community: gRPC inside mTLS, every item signed."""

@@ -1,0 +1,77 @@
+"""Statements that a pair signed, batches we were asked to sign, and how far we read the chain."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import BigInteger, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.kernel.db import Base
+
+
+class StatementState(StrEnum):
+    """A statement once made is never unmade: it waits until it is settled."""
+
+    PROPOSED = "proposed"  # the creditor has not agreed yet
+    AGREED = "agreed"  # both signed
+    SETTLED = "settled"  # in a batch that the chain has
+
+
+class Statement(Base):
+    """What a debtor owes a creditor for a set of receipts; the same row on both sides."""
+
+    __tablename__ = "statement"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    debtor: Mapped[str]
+    creditor: Mapped[str]
+    count: Mapped[int]
+    minutes: Mapped[int] = mapped_column(BigInteger)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    debtor_signature: Mapped[bytes] = mapped_column(LargeBinary)
+    creditor_signature: Mapped[bytes | None] = mapped_column(LargeBinary)
+    state: Mapped[str]
+    proposals: Mapped[int] = mapped_column(default=0)
+    is_proposal_open: Mapped[bool] = mapped_column(default=False)  # asked, no answer yet
+    made_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    transaction_hash: Mapped[str | None]
+
+
+class Batch(Base):
+    """A batch the office proposed and we checked and signed (stored before it is sent)."""
+
+    __tablename__ = "batch"
+    round_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    delta_minutes: Mapped[int] = mapped_column(BigInteger)
+    signature: Mapped[bytes] = mapped_column(LargeBinary)
+    signed_at: Mapped[datetime]
+    transaction_hash: Mapped[str | None]
+    block_number: Mapped[int | None]
+
+
+class BatchStatement(Base):
+    """Which of our statements a batch would settle."""
+
+    __tablename__ = "batch_statement"
+    __table_args__ = (UniqueConstraint("round_id", "statement_id"),)
+    round_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    statement_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class SubmittedRound(Base):
+    """Rounds for which our position went to the office."""
+
+    __tablename__ = "submitted_round"
+    round_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    submitted_at: Mapped[datetime]
+
+
+class ChainCheckpoint(Base):
+    """The last block whose events are in our books: one row."""
+
+    __tablename__ = "chain_checkpoint"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    block_number: Mapped[int]
+    block_hash: Mapped[bytes] = mapped_column(LargeBinary)

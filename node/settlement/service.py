@@ -1,0 +1,329 @@
+"""State what we owe, countersign what we are owed, check a batch, and book what the chain settled.
+
+Every function runs inside the caller's transaction. A receipt is in one statement at most, a
+statement is settled once at most, and nothing of it is ever taken back: what is not settled in one
+round waits for the next.
+"""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from node.exchange.home import SETTLED
+from node.exchange.model import ReceiptRecord
+from node.exchange.rules import receipt_leaf
+from node.kernel import merkle
+from node.kernel.errors import IdReused, NotFound
+from node.kernel.ids import derived_id
+from node.kernel.messages import Body, Envelope, Sealer
+from node.kernel.ports import Clock
+from node.ledger import service as ledger
+from node.ledger.model import Unit
+from node.ledger.rules import Leg
+from node.outbox import service as outbox
+from node.settlement import rules
+from node.settlement.messages import (
+    ProposeStatement,
+    StatementAgreed,
+    StatementContent,
+    StatementDiffers,
+)
+from node.settlement.model import Batch, BatchStatement, Statement, StatementState
+
+REASON = "settled"
+
+Encode = Callable[[StatementContent], bytes]
+Verify = Callable[[str, bytes, bytes], bool]
+"""(community, payload, signature) -> whether that community signed this statement."""
+
+
+def state_debts(session: Session, clock: Clock, sealer: Sealer, encode: Encode) -> int:
+    """Make a statement for every community we owe unstated receipts; returns how many."""
+    creditors = select(ReceiptRecord.peer).where(
+        ReceiptRecord.is_debt, ReceiptRecord.statement_id.is_(None)
+    )
+    made = 0
+    for creditor in session.scalars(creditors.distinct().order_by(ReceiptRecord.peer)).all():
+        _state_debt(session, clock, sealer, encode, creditor)
+        made += 1
+    return made
+
+
+def _state_debt(
+    session: Session, clock: Clock, sealer: Sealer, encode: Encode, creditor: str
+) -> None:
+    unstated = select(ReceiptRecord).where(
+        ReceiptRecord.is_debt,
+        ReceiptRecord.statement_id.is_(None),
+        ReceiptRecord.peer == creditor,
+    )
+    by_id = unstated.order_by(ReceiptRecord.exchange_id).limit(rules.RECEIPTS_MAX)
+    receipts = session.scalars(by_id).all()
+    content = _content(sealer.community, creditor, receipts)
+    payload = encode(content)
+    session.add(
+        Statement(
+            id=content.statement_id,
+            debtor=sealer.community,
+            creditor=creditor,
+            count=content.count,
+            minutes=content.minutes,
+            payload=payload,
+            debtor_signature=sealer.sign_statement(payload),
+            state=StatementState.PROPOSED,
+            made_at=clock.now(),
+        )
+    )
+    _mark_stated(session, content)
+
+
+def propose_open(
+    session: Session, clock: Clock, sealer: Sealer, decode: Callable[[bytes], StatementContent]
+) -> int:
+    """Ask for every signature that is missing and not already asked for; returns how many."""
+    unasked = select(Statement).where(
+        Statement.state == StatementState.PROPOSED,
+        Statement.debtor == sealer.community,
+        Statement.is_proposal_open.is_(False),
+    )
+    statements = session.scalars(unasked.with_for_update()).all()
+    for statement in statements:
+        statement.is_proposal_open = True
+        statement.proposals += 1
+        outbox.enqueue(
+            session,
+            clock,
+            sealer,
+            message_id=derived_id("propose", statement.id, statement.proposals),
+            recipient=statement.creditor,
+            body=ProposeStatement(
+                decode(statement.payload), statement.payload, statement.debtor_signature
+            ),
+        )
+    return len(statements)
+
+
+def countersign(
+    session: Session, clock: Clock, sealer: Sealer, verify: Verify, question: Envelope
+) -> Body:
+    """A debtor states what it owes us: sign it if our books say the same, name what we miss."""
+    proposal = question.body
+    assert isinstance(proposal, ProposeStatement)
+    content = proposal.content
+    if known := session.get(Statement, content.statement_id):
+        if known.payload != proposal.payload or known.creditor_signature is None:
+            raise IdReused(id=str(content.statement_id))
+        return StatementAgreed(known.id, known.creditor_signature)
+    _check_parties(content, debtor=question.sender, creditor=sealer.community)
+    if not verify(content.debtor, proposal.payload, proposal.debtor_signature):
+        raise rules.StatementWrong(statement=str(content.statement_id), problem="not signed by it")
+    ours = _receipts_of(session, content)
+    missing = set(content.exchange_ids) - {receipt.exchange_id for receipt in ours}
+    if missing:
+        return StatementDiffers(content.statement_id, tuple(sorted(missing)))
+    expected = _content(content.debtor, content.creditor, ours)
+    if expected != content:
+        raise rules.StatementWrong(
+            statement=str(content.statement_id),
+            problem=f"{content.minutes} minutes stated, {expected.minutes} in our books",
+        )
+    signature = sealer.sign_statement(proposal.payload)
+    session.add(
+        Statement(
+            id=content.statement_id,
+            debtor=content.debtor,
+            creditor=content.creditor,
+            count=content.count,
+            minutes=content.minutes,
+            payload=proposal.payload,
+            debtor_signature=proposal.debtor_signature,
+            creditor_signature=signature,
+            state=StatementState.AGREED,
+            made_at=clock.now(),
+        )
+    )
+    _mark_stated(session, content)
+    return StatementAgreed(content.statement_id, signature)
+
+
+def countersigned(session: Session, verify: Verify, answer: StatementAgreed) -> None:
+    """The creditor agreed: from now on this statement can be settled."""
+    statement = session.get(Statement, answer.statement_id, with_for_update=True)
+    if statement is None:
+        raise NotFound(what="statement", id=str(answer.statement_id))
+    statement.is_proposal_open = False
+    if statement.state == StatementState.PROPOSED and verify(
+        statement.creditor, statement.payload, answer.creditor_signature
+    ):
+        statement.creditor_signature = answer.creditor_signature
+        statement.state = StatementState.AGREED
+
+
+def not_countersigned(session: Session, statement_id: UUID) -> None:
+    """The creditor differs or refuses: the statement stands, and is proposed again later."""
+    statement = session.get(Statement, statement_id, with_for_update=True)
+    if statement is not None:
+        statement.is_proposal_open = False
+
+
+def agreed_debts(session: Session, community: str) -> list[Statement]:
+    """Both-signed, unsettled statements in which we are the debtor: our position in a round."""
+    mine = select(Statement).where(
+        Statement.debtor == community, Statement.state == StatementState.AGREED
+    )
+    return list(session.scalars(mine.order_by(Statement.id)))
+
+
+def open_proposals(session: Session, community: str) -> int:
+    """Statements of ours that the creditor has not signed yet."""
+    waiting = select(func.count()).select_from(Statement)
+    mine = Statement.debtor == community
+    return int(session.scalar(waiting.where(mine, Statement.state == StatementState.PROPOSED)) or 0)
+
+
+def own_statements(
+    session: Session,
+    community: str,
+    contents: Sequence[StatementContent],
+    payloads: Sequence[bytes],
+) -> list[UUID]:
+    """Those of a batch that concern us; raises BatchWrong unless each stands so in our books."""
+    concerning = []
+    for content, payload in zip(contents, payloads, strict=True):
+        if community not in (content.debtor, content.creditor):
+            continue
+        known = session.get(Statement, content.statement_id)
+        if known is None or known.payload != payload:
+            raise rules.BatchWrong(problem=f"statement {content.statement_id} is not ours")
+        if known.state != StatementState.AGREED:
+            raise rules.BatchWrong(problem=f"statement {known.id} is already {known.state}")
+        concerning.append(known.id)
+    return concerning
+
+
+def keep_batch(session: Session, batch: Batch, statement_ids: Sequence[UUID]) -> None:
+    """Store what we are about to sign, before anybody sees the signature."""
+    if session.get(Batch, batch.round_id) is None:
+        session.add(batch)
+        for statement_id in statement_ids:
+            session.add(BatchStatement(round_id=batch.round_id, statement_id=statement_id))
+
+
+def settle(
+    session: Session, clock: Clock, community: str, *, round_id: bytes, transaction: str, block: int
+) -> int:
+    """The chain has this batch: book its statements of ours; returns how many were new."""
+    batch = session.get(Batch, round_id)
+    if batch is None:
+        raise NotFound(what="batch", id=round_id.hex())
+    batch.transaction_hash, batch.block_number = transaction, block
+    in_batch = select(BatchStatement.statement_id).where(BatchStatement.round_id == round_id)
+    open_now = select(Statement).where(
+        Statement.id.in_(in_batch), Statement.state == StatementState.AGREED
+    )
+    statements = session.scalars(open_now.with_for_update()).all()
+    for statement in statements:
+        _book(session, clock, community, statement)
+        statement.state, statement.transaction_hash = StatementState.SETTLED, transaction
+        statement.settled_at = clock.now()
+        session.execute(
+            update(ReceiptRecord)
+            .where(ReceiptRecord.statement_id == statement.id)
+            .values(settled_at=clock.now())
+        )
+    return len(statements)
+
+
+def settled_position(session: Session) -> int:
+    """What our books say the chain's balance of this community is, in minutes."""
+    return -ledger.balance(session, ledger.house_account(SETTLED, Unit.MINUTES))
+
+
+def audit_receipts(session: Session) -> str:
+    """Compare the receipts with the clearing accounts; empty when they agree."""
+    signed = func.sum(ReceiptRecord.minutes)
+    unsettled = select(ReceiptRecord.peer, ReceiptRecord.is_debt, signed).where(
+        ReceiptRecord.settled_at.is_(None)
+    )
+    owed: dict[str, int] = {}
+    for peer, is_debt, minutes in session.execute(
+        unsettled.group_by(ReceiptRecord.peer, ReceiptRecord.is_debt)
+    ):
+        owed[peer] = owed.get(peer, 0) + (minutes if is_debt else -minutes)
+    for peer, account in ledger.clearing_balances(session).items():
+        if account != owed.get(peer, 0):
+            return (
+                f"the clearing account of {peer} shows {account} minutes, "
+                f"its unsettled receipts sum to {owed.get(peer, 0)}"
+            )
+    return ""
+
+
+def _book(session: Session, clock: Clock, community: str, statement: Statement) -> None:
+    peer = statement.creditor if statement.debtor == community else statement.debtor
+    owed = statement.minutes if statement.debtor == community else -statement.minutes
+    legs = [
+        Leg(ledger.clearing_account(peer), -owed),
+        Leg(ledger.house_account(SETTLED, Unit.MINUTES), owed),
+    ]
+    ledger.post(
+        session,
+        clock,
+        entry_id=derived_id("settled", statement.id),
+        legs=legs,
+        reason=REASON,
+        refers_to=statement.id,
+    )
+
+
+def _content(debtor: str, creditor: str, receipts: Sequence[ReceiptRecord]) -> StatementContent:
+    ordered = sorted(receipts, key=lambda receipt: receipt.exchange_id)
+    leaves = [
+        receipt_leaf(
+            exchange_id=receipt.exchange_id,
+            home=debtor,
+            host=creditor,
+            minutes=receipt.minutes,
+            at=receipt.captured_at,
+        )
+        for receipt in ordered
+    ]
+    root = merkle.root(leaves)
+    return StatementContent(
+        statement_id=derived_id("statement", debtor, creditor, root.hex()),
+        debtor=debtor,
+        creditor=creditor,
+        count=len(ordered),
+        minutes=sum(receipt.minutes for receipt in ordered),
+        merkle_root=root,
+        exchange_ids=tuple(receipt.exchange_id for receipt in ordered),
+    )
+
+
+def _check_parties(content: StatementContent, *, debtor: str, creditor: str) -> None:
+    if (content.debtor, content.creditor) != (debtor, creditor):
+        problem = f"it is between {content.debtor} and {content.creditor}"
+        raise rules.StatementWrong(statement=str(content.statement_id), problem=problem)
+    if not 0 < len(content.exchange_ids) <= rules.RECEIPTS_MAX:
+        problem = f"it has {len(content.exchange_ids)} receipts"
+        raise rules.StatementWrong(statement=str(content.statement_id), problem=problem)
+
+
+def _receipts_of(session: Session, content: StatementContent) -> Sequence[ReceiptRecord]:
+    named = select(ReceiptRecord).where(
+        ReceiptRecord.exchange_id.in_(content.exchange_ids),
+        ReceiptRecord.peer == content.debtor,
+        ReceiptRecord.is_debt.is_(False),
+        ReceiptRecord.statement_id.is_(None),
+    )
+    return session.scalars(named).all()
+
+
+def _mark_stated(session: Session, content: StatementContent) -> None:
+    session.execute(
+        update(ReceiptRecord)
+        .where(ReceiptRecord.exchange_id.in_(content.exchange_ids))
+        .values(statement_id=content.statement_id)
+    )

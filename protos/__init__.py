@@ -1,0 +1,1 @@
+"""The wire: what two machines must agree on."""
