@@ -6,6 +6,7 @@ alone, pages read the cookie alone, so that no foreign page can use the API with
 Forms carry a token bound to the reader's own cookie; `guard_forms` refuses every other POST.
 """
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -20,10 +21,11 @@ from litestar.datastructures import Cookie
 
 from node.kernel.db import Database
 from node.kernel.errors import BadInput, DomainError, NotAllowed
+from node.kernel.ids import new_id
 from node.kernel.ports import Clock
 from node.residents import service as residents
-from node.residents.refusals import NotSignedIn
-from node.residents.rules import ACTING_ROLES, Role, Scope
+from node.residents.refusals import NotSignedIn, WrongPhoneOrPin
+from node.residents.rules import ACTING_ROLES, Role, Scope, clean_phone
 
 SIGN_IN_COOKIE = "linli_sign_in"
 VISIT_COOKIE = "linli_visit"  # random, for everyone: what a form's token is bound to
@@ -226,3 +228,22 @@ def as_uuid(text: str, *, field: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise BadInput(field=field, problem="this is not a UUID") from None
+
+
+async def sign_in(request: AnyRequest, *, phone: str, pin: str) -> str:
+    """The secret of a fresh sign-in; refuses a wrong PIN and a number with too many tries."""
+    node, number = house(request), clean_phone(phone)
+
+    def look() -> UUID | None:
+        with node.database.read() as session:
+            return residents.pin_fits(session, phone=number, pin=pin)
+
+    resident_id = await asyncio.to_thread(look)  # slow on purpose: outside the loop and the writer
+    secret = await node.database.run(
+        lambda session: residents.sign_in(
+            session, node.clock, token_id=new_id(), phone=number, resident_id=resident_id
+        )
+    )
+    if secret is None:
+        raise WrongPhoneOrPin
+    return secret
