@@ -1,0 +1,30 @@
+"""What the chain must offer to the office; contracts.client has the real one."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from contracts.terms import Batch, BatchSettled, Position, Receipt, SignedTransaction
+
+
+class Chain(Protocol):
+    """One HourSettlement contract. Calls block; they raise ChainUnavailable and ChainRefused."""
+
+    def head(self) -> tuple[int, bytes]: ...
+
+    def position(self, number: int) -> Position: ...
+
+    def signer_of(self, batch: Batch, signature: bytes) -> str: ...
+
+    def prepare_settle(
+        self, batch: Batch, signatures: Sequence[bytes], *, sender_key: bytes
+    ) -> SignedTransaction: ...
+
+    def prepare_register(
+        self, number: int, signer: str, debt_limit_minutes: int, *, sender_key: bytes
+    ) -> SignedTransaction: ...
+
+    def send(self, signed: SignedTransaction) -> None: ...
+
+    def receipt(self, transaction_hash: bytes) -> Receipt | None: ...
+
+    def settled_batches(self, from_block: int, to_block: int) -> list[BatchSettled]: ...

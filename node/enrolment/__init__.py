@@ -1,0 +1,1 @@
+"""A node's dealings with the district's office: its keys, joining, its certificate, rounds."""
