@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from node.exchange import rules
 from node.exchange.messages import (
     PassAccepted,
-    PassReleased,
     PresentPass,
     Receipt,
     ReleasePass,
@@ -185,17 +184,10 @@ def receipt_arrived(
 def refused(session: Session, clock: Clock, question: Envelope, answer: Refusal) -> None:
     """Home said no for good: nothing is credited, our limit is free again, the reason is kept."""
     asked = question.body
-    assert isinstance(asked, PresentPass | RequestCapture | ReleasePass)
+    assert isinstance(asked, PresentPass | RequestCapture)
     visit = _locked(session, asked.exchange_id)
-    if not isinstance(asked, ReleasePass) and visit.state in (
-        VisitState.PRESENTED,
-        VisitState.CONFIRMED,
-    ):
+    if visit.state in (VisitState.PRESENTED, VisitState.CONFIRMED):
         _refuse(session, clock, visit, answer.code)
-
-
-def released(session: Session, clock: Clock, question: Envelope, answer: PassReleased) -> None:
-    """Home has its minutes back; nothing is left to do here."""
 
 
 def _refuse(session: Session, clock: Clock, visit: Visit, code: str) -> None:
