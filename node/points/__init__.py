@@ -1,0 +1,1 @@
+"""Points: thanks, counted, under rules that the council adopted."""

@@ -1,0 +1,1 @@
+"""The time bank inside one community: an hour for an hour."""
