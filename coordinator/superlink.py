@@ -8,6 +8,7 @@ of it may ever be shown to the outside (see docs/operations.md).
 import asyncio
 import contextlib
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -135,7 +136,9 @@ def build_bundle(target_dir: Path) -> Path:
     """Write the app that the nodes are asked to run; the same sources give the same bytes."""
     source = Path(__file__).resolve().parent.parent / "federation"
     package = target_dir / "federation"
-    package.mkdir(parents=True, exist_ok=True)
+    if package.exists():
+        shutil.rmtree(package)  # whatever lies there would be shipped
+    package.mkdir(parents=True)
     (target_dir / "pyproject.toml").write_text(BUNDLE_PROJECT, encoding="utf-8", newline="\n")
     for name in BUNDLE_FILES:
         (package / name).write_bytes((source / name).read_bytes())

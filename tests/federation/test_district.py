@@ -87,7 +87,7 @@ def test_a_killed_supernode_fails_the_run_clearly_and_the_next_succeeds(
     async def story(district: District) -> None:
         plan = TrainingPlan(rounds=2, min_nodes=NODES, local_steps=STEPS)
         run = asyncio.create_task(district.superlink.run_training(plan))
-        await reaching("[ROUND 1/2]", district.place.directory / "superlink.log")
+        await reaching("Fleet.GetFab", district.place.directory / "superlink.log")
         victim = district.supernodes[0]
         assert victim.pid is not None
         os.kill(victim.pid, signal.SIGKILL)
@@ -106,7 +106,7 @@ def test_a_killed_superlink_fails_the_run_clearly_and_the_next_succeeds(
     async def story(district: District) -> None:
         plan = TrainingPlan(rounds=2, min_nodes=NODES, local_steps=STEPS)
         run = asyncio.create_task(district.superlink.run_training(plan))
-        await reaching("[ROUND 1/2]", district.place.directory / "superlink.log")
+        await reaching("Fleet.GetFab", district.place.directory / "superlink.log")
         superlink = district.superlink.process
         assert superlink is not None
         assert superlink.pid is not None

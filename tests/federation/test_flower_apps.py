@@ -186,7 +186,11 @@ def test_no_run_names_a_file(contexts: list[Context]) -> None:
 
 
 def test_the_bundle_is_the_same_each_time_and_complete(tmp_path: Path) -> None:
+    stray = tmp_path / "b" / "federation" / "stray.py"
+    stray.parent.mkdir(parents=True)
+    stray.write_text("")
     first, second = build_bundle(tmp_path / "a"), build_bundle(tmp_path / "b")
+    assert not stray.exists()
     names = sorted(str(path.relative_to(first)) for path in first.rglob("*") if path.is_file())
     assert names == sorted(["pyproject.toml", *(f"federation/{name}" for name in BUNDLE_FILES)])
     for name in names:
