@@ -20,7 +20,8 @@ from node.kernel.errors import DomainError
 STOP_GRACE_SECONDS = 10.0  # between SIGTERM and SIGKILL
 LEFTOVER_GRACE_SECONDS = 2.0  # for grandchildren, once the child itself is gone
 LEFTOVER_POLL_SECONDS = 0.05
-LOG_BYTES_MAX = 16 * 1024 * 1024  # a longer log is set aside as .old at the next start
+LOG_BYTES_MAX = 16 * 1024 * 1024  # a longer log is set aside as .old, over an older one
+LOG_CHECK_SECONDS = 60.0
 
 NO_SIGNAL = 0  # only asks whether somebody is there
 
@@ -112,8 +113,6 @@ class SupervisedProcess:
         await process.wait()
 
     async def _spawn(self) -> None:
-        if self.log_path.exists() and self.log_path.stat().st_size > LOG_BYTES_MAX:
-            self.log_path.replace(self.log_path.with_suffix(".old"))
         with self.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *tied_to_parent(self._argv),
@@ -128,14 +127,33 @@ class SupervisedProcess:
     async def _keep_running(self) -> None:
         while True:
             assert self._process is not None
-            status = await self._process.wait()
+            status = await self._watched_exit(self._process)
             await _end_group(self._process.pid)  # a half-dead family would hold its ports
             if self._on_exit is not None:
                 self._on_exit(status)
             if self._restart_delay_seconds is None:
                 return
-            await asyncio.sleep(self._restart_delay_seconds)
-            await self._spawn()
+            await self._start_again(self._restart_delay_seconds)
+
+    async def _start_again(self, delay_seconds: float) -> None:
+        """Try until it starts: a full disk or process table passes."""
+        is_started = False
+        while not is_started:
+            await asyncio.sleep(delay_seconds)
+            with contextlib.suppress(OSError):
+                await self._spawn()
+                is_started = True
+
+    async def _watched_exit(self, process: asyncio.subprocess.Process) -> int:
+        """The exit status; meanwhile the log is kept within its limit."""
+        exited = asyncio.ensure_future(process.wait())
+        try:
+            while not exited.done():
+                _set_aside_long_log(self.log_path)
+                await asyncio.wait([exited], timeout=LOG_CHECK_SECONDS)
+            return exited.result()
+        finally:
+            exited.cancel()
 
 
 def installed_program(name: str) -> str:
@@ -154,6 +172,14 @@ def tied_to_parent(argv: Sequence[str]) -> list[str]:
     if sys.platform != "linux":
         return list(argv)
     return [sys.executable, "-I", "-S", "-c", _TIED_TO_PARENT, str(os.getpid()), *argv]
+
+
+def _set_aside_long_log(path: Path) -> None:
+    """Copy and empty: the child holds the file open and appends, so it cannot be renamed."""
+    with contextlib.suppress(OSError):  # a log is not worth the process
+        if path.stat().st_size > LOG_BYTES_MAX:
+            shutil.copyfile(path, path.with_suffix(".old"))
+            os.truncate(path, 0)
 
 
 def _signal_group(group_id: int, number: int) -> bool:

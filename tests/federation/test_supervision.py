@@ -132,6 +132,26 @@ def test_a_child_goes_when_its_parent_is_killed(tmp_path: Path) -> None:
     asyncio.run(until(lambda: not is_alive(pid)))
 
 
+def test_a_long_log_is_set_aside_while_its_writer_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.kernel.process.LOG_BYTES_MAX", 2000)
+    monkeypatch.setattr("node.kernel.process.LOG_CHECK_SECONDS", 0.05)
+
+    async def story() -> None:
+        program = (
+            "import time\nfor n in range(9999): print(n, 'x' * 90, flush=True); time.sleep(.005)"
+        )
+        process, _ = supervised(tmp_path, program)
+        await process.start()
+        await until(process.log_path.with_suffix(".old").exists)
+        await until(lambda: 0 < process.log_path.stat().st_size < 2000)
+        await process.stop()
+        assert process.starts == 1
+
+    asyncio.run(story())
+
+
 def test_a_missing_program_is_a_sentence(tmp_path: Path) -> None:
     process = SupervisedProcess(
         "test",
