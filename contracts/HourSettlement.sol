@@ -165,6 +165,9 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
 
     /// @notice Admits a community, or readmits one that left, at balance zero.
     /// @dev A returning community keeps its sequence, so nothing it once signed can serve again.
+    /// @param community Its number, chosen by the office; 0 is the guarantor.
+    /// @param signer The address of its settlement key or wallet, never used here before.
+    /// @param debtLimitMinutes How far its balance may fall below zero.
     function register(uint32 community, address signer, uint24 debtLimitMinutes)
         external
         onlyRole(REGISTRAR_ROLE)

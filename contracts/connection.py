@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import requests
 from eth_account import Account
@@ -21,6 +22,7 @@ from web3.exceptions import (
     Web3Exception,
     Web3RPCError,
 )
+from web3.middleware import ExtraDataToPOAMiddleware
 from web3.types import TxParams
 
 from contracts.artifact import refusal
@@ -29,6 +31,7 @@ from contracts.terms import ChainRefused, ChainUnavailable, Receipt, SignedTrans
 
 REQUEST_TIMEOUT_SECONDS = 20.0
 RECEIPT_POLL_SECONDS = 0.2
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # The state may move between estimate and block; unused gas is given back.
 GAS_MARGIN = 1.2
 
@@ -38,13 +41,15 @@ class Connection:
 
     def __init__(self, rpc_url: str, *, chain_id: int) -> None:
         self.chain_id = chain_id
+        options: dict[str, Any] = {"timeout": REQUEST_TIMEOUT_SECONDS}
+        if urlsplit(rpc_url).hostname in LOOPBACK:
+            # A proxy named in the environment is for other machines.
+            options["proxies"] = {"http": None, "https": None, "all": None}
         self._web3 = Web3(
-            HTTPProvider(
-                rpc_url,
-                request_kwargs={"timeout": REQUEST_TIMEOUT_SECONDS},
-                exception_retry_configuration=None,
-            )
+            HTTPProvider(rpc_url, request_kwargs=options, exception_retry_configuration=None)
         )
+        # Besu's QBFT and geth's Clique sign in a block's extraData, past the 32 bytes web3 expects.
+        self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
 
     def assert_chain_id(self) -> None:
         """Fails when the URL leads to another chain than the one configured."""

@@ -6,7 +6,9 @@ district's first months; a district in earnest points the same client at a permi
 (Besu QBFT, four validators or more).
 
 A block is made for each transaction and is on disk before the sender hears of it; kill -9 loses
-nothing that was acknowledged. Back it up with `sqlite3 FILE ".backup COPY"`, also while it runs.
+nothing that was acknowledged. Blocks carry whole seconds and must ascend, so a burst of more than
+one transaction a second runs the chain's clock ahead of the wall's until a pause lets it catch up.
+Back it up with `sqlite3 FILE ".backup COPY"`, also while it runs.
 """
 
 import argparse

@@ -1,8 +1,13 @@
 """The client tells the truth about a chain that repeats, undoes, differs or does not answer."""
 
+import json
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -66,6 +71,50 @@ def test_a_silent_chain_is_unavailable_and_asked_once() -> None:
         chain = SettlementChain(url, contract_address=address_of(STRANGER_KEY), chain_id=CHAIN_ID)
         with pytest.raises(ChainUnavailable):
             chain.head()
+
+
+def test_a_proxy_for_other_machines_is_not_asked_for_loopback(
+    district: District, local: LocalChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    here = district.chain.contract_address
+    SettlementChain(local.url, contract_address=here, chain_id=CHAIN_ID).assert_chain()
+
+
+class SignedBlocks(BaseHTTPRequestHandler):
+    """A network whose validators sign in extraData, as Besu's QBFT does; one block only."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        block = {"number": "0x7", "hash": "0x" + "07" * 32, "extraData": "0x" + "51" * 300}
+        body = json.dumps({"jsonrpc": "2.0", "id": 0, "result": block}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent."""
+
+
+def test_blocks_signed_by_validators_are_read() -> None:
+    with HTTPServer(("127.0.0.1", 0), SignedBlocks) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        chain = SettlementChain(url, contract_address=address_of(STRANGER_KEY), chain_id=CHAIN_ID)
+        assert chain.head() == (7, b"\x07" * 32)
+        thread.join()
+
+
+def test_the_words_of_settlement_need_no_web3() -> None:
+    """A node without a chain, and the devchain itself, do not pay for what they do not use."""
+    for module in ("contracts.terms", "contracts.rpc", "contracts.consent"):
+        program = f"import sys, {module}; sys.exit('web3' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", program], timeout=30).returncode == 0
 
 
 def test_waiting_ends(district: District) -> None:

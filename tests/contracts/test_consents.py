@@ -10,7 +10,9 @@ from tests.contracts.district import (
     OFFICE_KEY,
     STRANGER_KEY,
     District,
+    LocalChain,
     community_key,
+    found_district,
 )
 from tests.contracts.refusals import refused
 
@@ -104,6 +106,17 @@ def test_only_the_guarantor_covers_and_only_within_its_limit(district: District)
     code, details = refused(lambda: cover(district, 300))
     assert code == "chain.debt_limit_exceeded"
     assert details == {"community": 0, "balanceMinutes": -1200, "debtLimitMinutes": 1000}
+
+
+def test_without_a_guarantor_nothing_is_covered(local: LocalChain) -> None:
+    district = found_district(local)
+    for number in (1, 2):
+        district.register(number)
+    district.settle({1: -90, 2: 90})
+    assert refused(lambda: cover(district, 90)) == (
+        "chain.not_active",
+        {"community": 0, "status": 0},
+    )
 
 
 def test_a_limit_rises_at_once_and_falls_late(district: District) -> None:

@@ -2,14 +2,17 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +20,10 @@ import pytest
 import requests
 
 from contracts.client import address_of
+from contracts.connection import Connection
 from contracts.devchain import BATCH_CALLS_MAX, CHAIN_ID, REQUEST_BYTES_MAX
 from contracts.rpc import METHODS
+from contracts.terms import ChainUnavailable, SignedTransaction
 from tests.contracts.district import (
     OFFICE_KEY,
     STRANGER_KEY,
@@ -30,7 +35,7 @@ from tests.contracts.district import (
 )
 
 START_TIMEOUT_SECONDS = 30
-SENDERS, SENDS_EACH = 4, 8
+SENDERS, SENDS_EACH = 4, 5
 
 
 @dataclass
@@ -129,6 +134,40 @@ def found_chain(district: District, served: Served) -> District:
     return District(chain, district.clock)
 
 
+def test_killed_at_random_moments_it_keeps_every_acknowledged_block(tmp_path: Path) -> None:
+    """Method: seed 11; a sender writes while the process dies four times; every block is read."""
+    chance = random.Random(11)  # noqa: S311 dice, not keys
+    data, acknowledged = tmp_path / "chain.sqlite", list[SignedTransaction]()
+    for _ in range(4):
+        with devchain(data, fund=[OFFICE_KEY]) as served:
+            chain = Connection(served.url, chain_id=CHAIN_ID)
+            for sent in acknowledged:
+                chain.send(sent)  # known already: the chain would refuse it if it had forgotten
+                assert chain.wait(sent.hash, 5).succeeded
+            killer = threading.Timer(chance.uniform(0.05, 0.4), served.process.kill)
+            killer.start()
+            try:
+                while True:
+                    prepared = chain.prepare(
+                        to=address_of(STRANGER_KEY), data=b"", sender_key=OFFICE_KEY
+                    )
+                    chain.send(prepared)
+                    acknowledged.append(prepared)
+            except ChainUnavailable:
+                killer.join()
+            served.process.wait(START_TIMEOUT_SECONDS)
+    assert len(acknowledged) > 5
+    with devchain(data) as served:
+        blocks = [
+            served.ask("eth_getBlockByNumber", hex(n), False)["result"]
+            for n in range(int(served.ask("eth_blockNumber")["result"], 16) + 1)
+        ]
+    assert all(child["parentHash"] == parent["hash"] for parent, child in pairwise(blocks))
+    assert {"0x" + one.hash.hex() for one in acknowledged} <= {
+        transaction for block in blocks for transaction in block["transactions"]
+    }
+
+
 SENDER = """
 import sys
 from contracts.client import address_of
@@ -146,7 +185,15 @@ def test_several_processes_share_it(tmp_path: Path) -> None:
     with devchain(tmp_path / "chain.sqlite", fund=keys) as served:
         senders = [
             subprocess.Popen(
-                [sys.executable, "-c", SENDER, served.url, str(CHAIN_ID), key.hex(), "8"]
+                [
+                    sys.executable,
+                    "-c",
+                    SENDER,
+                    served.url,
+                    str(CHAIN_ID),
+                    key.hex(),
+                    str(SENDS_EACH),
+                ]
             )
             for key in keys
         ]
