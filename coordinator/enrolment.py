@@ -95,8 +95,7 @@ def apply(session: Session, clock: Clock, *, application: Application) -> Invita
         if invitation.fingerprint != fingerprint:
             raise InvitationUsed()
         return invitation
-    if invitation.expires_at <= clock.now():
-        raise InvitationExpired(expired_at=f"{invitation.expires_at:%Y-%m-%d %H:%M} UTC")
+    _require_current(invitation, clock)
     _refuse_borrowed_keys(session, application)
     invitation.applied_at = clock.now()
     invitation.fingerprint = fingerprint
@@ -155,10 +154,12 @@ def approve(
 
 
 def answer(
-    session: Session, *, secret: str, community_id: str
+    session: Session, clock: Clock, *, secret: str, community_id: str
 ) -> tuple[Invitation, Certificate | None]:
     """What became of a request: the invitation, and its certificate once approved."""
     invitation = _invitation(session, secret=secret, community_id=community_id)
+    if invitation.applied_at is None:
+        _require_current(invitation, clock)
     if invitation.certificate_serial is None:
         return invitation, None
     return invitation, session.get_one(Certificate, invitation.certificate_serial)
@@ -225,6 +226,11 @@ def _invitation(session: Session, *, secret: str, community_id: str) -> Invitati
     if community.state is CommunityState.REVOKED:
         raise CommunityRevoked(community=community_id)
     return invitation
+
+
+def _require_current(invitation: Invitation, clock: Clock) -> None:
+    if invitation.expires_at <= clock.now():
+        raise InvitationExpired(expired_at=f"{invitation.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
 def _checked(application: Application) -> ec.EllipticCurvePublicKey:

@@ -60,7 +60,9 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServicer):
 
     def _reply(self, secret: str, community_id: str) -> pb.JoinReply:
         with self._desk.database.read() as session:
-            _, certificate = enrolment.answer(session, secret=secret, community_id=community_id)
+            _, certificate = enrolment.answer(
+                session, self._desk.clock, secret=secret, community_id=community_id
+            )
         if certificate is None:
             return pb.JoinReply(waiting=pb.Waiting(ask_again_seconds=ASK_AGAIN_SECONDS))
         return pb.JoinReply(
