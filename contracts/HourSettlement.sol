@@ -106,6 +106,7 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
 
     /// @param admin Receives every role; hand the three working roles on to other keys.
     constructor(address admin) EIP712("HourSettlement", "1") {
+        if (admin == address(0)) revert LastAdmin(admin);
         _grantRole(DEFAULT_ADMIN_ROLE, admin);
         _grantRole(REGISTRAR_ROLE, admin);
         _grantRole(GUARANTOR_ROLE, admin);

@@ -190,7 +190,10 @@ def in_words() -> Iterator[None]:
     try:
         yield
     except (requests.RequestException, OSError, BadResponseFormat) as error:
-        raise ChainUnavailable(f"The chain does not answer: {type(error).__name__}.") from error
+        answered = getattr(getattr(error, "response", None), "status_code", None)
+        # Not the error's own text: it holds the URL, and with it perhaps a password.
+        reason = type(error).__name__ if answered is None else f"HTTP status {answered}"
+        raise ChainUnavailable(f"The chain does not answer: {reason}.") from error
     except ContractLogicError as error:
         data = error.data if isinstance(error.data, str) else ""
         raise refusal(bytes.fromhex(data[2:]) if data.startswith("0x") else b"") from error

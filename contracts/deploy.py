@@ -11,6 +11,7 @@ from pathlib import Path
 
 from eth_account import Account
 from eth_typing import HexAddress, HexStr
+from web3 import Web3
 from web3.types import Nonce
 from web3.utils.address import get_create_address
 
@@ -39,6 +40,8 @@ def deploy(
     connection = Connection(rpc_url, chain_id=chain_id)
     connection.assert_chain_id()
     if signed is None:
+        if not Web3.is_address(admin):
+            raise ChainRefused("chain.unencodable", f"{admin!r} is not an address.")
         data = artifact().bytecode + bytes(12) + bytes.fromhex(admin.removeprefix("0x"))
         signed = connection.prepare(to=None, data=data, sender_key=sender_key)
         if store is not None:

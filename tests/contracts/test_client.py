@@ -166,6 +166,14 @@ def test_deploying_again_with_the_stored_transaction_finds_the_first(local: Loca
     assert chain.head()[0] == 1
 
 
+def test_a_contract_without_an_administrator_is_not_made(local: LocalChain) -> None:
+    def run(admin: str) -> object:
+        return deployment.deploy(local.url, chain_id=CHAIN_ID, sender_key=OFFICE_KEY, admin=admin)
+
+    assert refused(lambda: run("0x" + "00" * 20))[0] == "chain.last_admin"
+    assert refused(lambda: run("0x1234"))[0] == "chain.unencodable"
+
+
 def test_blocks_are_known_by_number_and_hash(district: District) -> None:
     number, block_hash = district.chain.head()
     assert district.chain.block_hash(number) == block_hash

@@ -1,0 +1,144 @@
+"""The same client on another EVM, one that reorganises and stalls: nothing is devchain's alone."""
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from contracts import connection
+from contracts.artifact import FILE
+from contracts.client import SettlementChain, address_of
+from contracts.terms import ChainUnavailable
+from tests.contracts.district import (
+    CHAIN_ID,
+    OFFICE_KEY,
+    STRANGER_KEY,
+    District,
+    LocalChain,
+    Moment,
+    found_district,
+)
+from tests.contracts.refusals import refused
+
+pytestmark = pytest.mark.npm
+
+PACKAGE = "@foundry-rs/anvil-linux-amd64"
+START_TIMEOUT_SECONDS = 20
+
+
+@dataclass
+class Anvil:
+    """A foreign EVM with the tests' tricks: `ask` reaches its own methods."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+
+    def ask(self, method: str, *params: Any) -> Any:
+        body: Any = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return requests.post(self.url, json=body, timeout=10).json()["result"]
+
+
+@pytest.fixture
+def anvil(tmp_path: Path) -> Iterator[Anvil]:
+    packaged = FILE.parent / "node_modules" / PACKAGE / "bin" / "anvil"
+    program = str(packaged) if packaged.exists() else shutil.which("anvil")
+    if program is None:
+        pytest.skip(f"anvil is missing; `npm install --no-save {PACKAGE}` in contracts/ brings it")
+    log = tmp_path / "anvil.log"
+    options = ("--host", "127.0.0.1", "--port", "0", "--hardfork", "prague")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program, *options, "--chain-id", str(CHAIN_ID)], stdout=output, stderr=output
+        )
+    try:
+        served = Anvil(process, f"http://{_listening(log)}")
+        for key in (OFFICE_KEY, STRANGER_KEY):
+            served.ask("anvil_setBalance", address_of(key), hex(10**21))
+        yield served
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(START_TIMEOUT_SECONDS)
+
+
+def _listening(log: Path) -> str:
+    give_up_at = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < give_up_at:
+        _, found, rest = log.read_text(encoding="utf-8").partition("Listening on ")
+        if found and rest.endswith("\n"):
+            return rest.strip()
+        time.sleep(0.05)
+    raise TimeoutError(log.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def abroad(anvil: Anvil, tmp_path: Path) -> District:
+    """Communities 1 and 2 on the foreign EVM."""
+    local = LocalChain(tmp_path / "unused", Moment(time.time()))
+    local.url = anvil.url
+    district = found_district(local)
+    for number in (1, 2):
+        district.register(number)
+    return district
+
+
+def test_settling_and_refusing_are_the_same_here(abroad: District) -> None:
+    batch = abroad.batch({1: -90, 2: 90})
+    prepared = abroad.prepare(batch)
+    assert abroad.chain.receipt(prepared.hash) is None
+    for _ in range(3):
+        abroad.chain.send(prepared)
+    assert abroad.chain.wait(prepared.hash, 10).succeeded
+    abroad.chain.assert_chain()
+    (settled,) = abroad.chain.settled_batches(0, 10**9)
+    assert settled.entries == batch.entries
+    assert refused(lambda: abroad.prepare(batch)) == (
+        "chain.stale_sequence",
+        {"community": 1, "sequence": 0, "expected": 1},
+    )
+    assert refused(lambda: abroad.prepare(abroad.batch({1: -90, 2: 91}))) == (
+        "chain.not_zero_sum",
+        {"sumMinutes": 1},
+    )
+    assert abroad.chain.block_hash(10**6) is None
+
+
+def test_after_a_reorganisation_the_same_signatures_settle_again(
+    abroad: District, anvil: Anvil
+) -> None:
+    batch = abroad.batch({1: -90, 2: 90})
+    signatures = abroad.signatures(batch)
+    receipt = abroad.apply(abroad.prepare(batch, signatures))
+    anvil.ask("anvil_reorg", 1, [])
+    assert abroad.chain.block_hash(receipt.block_number) != receipt.block_hash
+    assert abroad.chain.receipt(receipt.transaction_hash) is None
+    assert abroad.chain.settled_batches(0, 10**9) == []
+    assert abroad.balances(1, 2) == [0, 0]
+    abroad.apply(abroad.prepare(batch, signatures))
+    assert abroad.balances(1, 2) == [-90, 90]
+
+
+def test_what_was_sent_into_a_stall_lands_once(
+    abroad: District, anvil: Anvil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = abroad.prepare(abroad.batch({1: -90, 2: 90}))
+    monkeypatch.setattr(connection, "REQUEST_TIMEOUT_SECONDS", 0.5)
+    impatient = SettlementChain(
+        anvil.url, contract_address=abroad.chain.contract_address, chain_id=CHAIN_ID
+    )
+    anvil.process.send_signal(signal.SIGSTOP)
+    for _ in range(2):
+        with pytest.raises(ChainUnavailable):
+            impatient.send(prepared)
+    anvil.process.send_signal(signal.SIGCONT)
+    abroad.chain.send(prepared)
+    assert abroad.chain.wait(prepared.hash, 10).succeeded
+    assert abroad.balances(1, 2) == [-90, 90]
+    assert len(abroad.chain.settled_batches(0, 10**9)) == 1
