@@ -3,8 +3,26 @@
 from datetime import datetime
 from typing import Protocol
 
+from contracts.terms import Batch, BatchSettled, Position
+
 
 class Clock(Protocol):
     """The time now, aware and in UTC."""
 
     def now(self) -> datetime: ...
+
+
+class Chain(Protocol):
+    """The settlement contract on some chain. Calls block; raise ChainUnavailable, ChainRefused."""
+
+    def head(self) -> tuple[int, bytes]: ...
+
+    def block_hash(self, number: int) -> bytes | None: ...
+
+    def position(self, number: int) -> Position: ...
+
+    def settled_batches(self, from_block: int, to_block: int) -> list[BatchSettled]: ...
+
+    def digest(self, batch: Batch) -> bytes: ...
+
+    def sign_batch(self, batch: Batch, private_key: bytes) -> bytes: ...

@@ -18,6 +18,7 @@ class KnownPeer:
     community: str
     name: str
     address: str  # HOST:PORT of its peer service
+    certificate_name: str  # DNS name in its certificate, wherever it is served
     signing_public_key: bytes  # Ed25519, 32 bytes
 
 

@@ -8,7 +8,7 @@ from node.kernel.messages import Envelope, Sealed
 from node.kernel.signing import BadSignature
 from node.outbox.relay import BadAnswer, PeerUnreachable
 from node.peer import wire
-from node.peer.book import PeerBook, UnknownPeer
+from node.peer.book import KnownPeer, PeerBook, UnknownPeer
 from node.peer.seal import open_sealed
 from node.peer.tls import TlsMaterial, channel_credentials
 from node.peer.wire import Unreadable
@@ -32,12 +32,12 @@ class GrpcPeers:
     def __init__(self, book: PeerBook, material: TlsMaterial) -> None:
         self._book = book
         self._credentials = channel_credentials(material)
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._channels: dict[KnownPeer, grpc.aio.Channel] = {}
 
     async def deliver(self, community: str, items: Sequence[Sealed]) -> list[Sealed]:
         """Hand over the items, get one answer each; raises PeerUnreachable."""
         try:
-            channel = self._channel(self._book.get(community).address)
+            channel = self._channel(self._book.get(community))
             stub = PeerStub(channel)  # type: ignore[no-untyped-call]  # grpc generates it untyped
             request = pb.DeliverRequest(items=[wire.signed(item) for item in items])
             response = await stub.Deliver(request, timeout=CALL_SECONDS_MAX)
@@ -64,9 +64,10 @@ class GrpcPeers:
         for channel in self._channels.values():
             await channel.close()
 
-    def _channel(self, address: str) -> grpc.aio.Channel:
-        if address not in self._channels:
-            self._channels[address] = grpc.aio.secure_channel(
-                address, self._credentials, options=CHANNEL_OPTIONS
+    def _channel(self, peer: KnownPeer) -> grpc.aio.Channel:
+        if peer not in self._channels:
+            name = ("grpc.ssl_target_name_override", peer.certificate_name)
+            self._channels[peer] = grpc.aio.secure_channel(
+                peer.address, self._credentials, options=(*CHANNEL_OPTIONS, name)
             )
-        return self._channels[address]
+        return self._channels[peer]

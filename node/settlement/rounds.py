@@ -1,0 +1,129 @@
+"""This community's part in a settlement round: state what it owes, check a batch, sign it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.terms import BatchEntry
+from node.enrolment.directory import Directory
+from node.enrolment.rounds import BatchProposal, Position, RoundNotice, SignedStatement
+from node.kernel.db import Database
+from node.kernel.errors import DomainError
+from node.kernel.messages import Sealer
+from node.kernel.ports import Chain, Clock
+from node.ledger.model import HEAD
+from node.peer import wire
+from node.settlement import rules, service
+from node.settlement.model import Batch
+from node.settlement.service import Verify
+
+HURRY = timedelta(seconds=5)  # before the round closes, state what is countersigned by then
+
+log = structlog.get_logger()
+
+
+class SettlementRounds:
+    """Answers the office's round for one community; safe to ask again at any point."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        sealer: Sealer,
+        chain: Chain,
+        *,
+        verify: Verify,
+        directory: Callable[[], Directory],
+        settlement_key: bytes,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._sealer = sealer
+        self._chain = chain
+        self._verify = verify
+        self._directory = directory
+        self._settlement_key = settlement_key
+
+    async def state_position(self, notice: RoundNotice) -> Position | None:
+        """Our both-signed debts, once all are countersigned or the round is about to close."""
+        open_count = await self._database.run(self._state_and_propose)
+        if open_count and self._clock.now() < notice.closes_at - HURRY:
+            return None
+        with self._database.read() as session:
+            head = session.execute(select(HEAD.c.hash)).scalar()
+            statements = tuple(
+                SignedStatement(one.payload, one.debtor_signature, one.creditor_signature or b"")
+                for one in service.agreed_debts(session, self._sealer.community)
+            )
+        return Position(bytes.fromhex(head) if head else bytes(32), statements)
+
+    async def sign_batch(self, notice: RoundNotice, proposal: BatchProposal) -> bytes | None:
+        """Our signature, stored before anybody sees it; None (and a warning) if we do not agree."""
+        try:
+            return await self.keep(proposal)
+        except DomainError as refusal:
+            log.warning("batch_refused", round=notice.number, code=refusal.code, why=str(refusal))
+            return None
+
+    async def round_ended(self, notice: RoundNotice) -> None:
+        """Nothing to do: what the chain has is booked by the chain watch, the rest waits."""
+
+    async def keep(self, proposal: BatchProposal) -> bytes:
+        """Check the batch against our books, sign it, store it; raises BatchWrong."""
+        batch = proposal.batch
+        with self._database.read() as session:
+            if (known := session.get(Batch, batch.round_id)) is not None:
+                return known.signature
+        contents = [wire.decode_statement(payload) for payload in proposal.statements]
+        rules.check_batch(
+            contents,
+            proposal.statements,
+            root=batch.merkle_root,
+            deltas=self._deltas(batch.entries),
+        )
+        own = await self._check_entry(batch.entries)
+        signature = await asyncio.to_thread(self._chain.sign_batch, batch, self._settlement_key)
+        digest = await asyncio.to_thread(self._chain.digest, batch)
+
+        def store(session: Session) -> None:
+            statement_ids = service.own_statements(
+                session, self._sealer.community, contents, proposal.statements
+            )
+            kept = Batch(
+                round_id=batch.round_id,
+                digest=digest,
+                delta_minutes=own.delta_minutes if own else 0,
+                signature=signature,
+                signed_at=self._clock.now(),
+            )
+            service.keep_batch(session, kept, statement_ids)
+
+        await self._database.run(store)
+        return signature
+
+    def _state_and_propose(self, session: Session) -> int:
+        service.state_debts(session, self._clock, self._sealer, wire.encode_statement)
+        session.flush()
+        service.propose_open(session, self._clock, self._sealer, wire.decode_statement)
+        return service.open_proposals(session, self._sealer.community)
+
+    def _deltas(self, entries: tuple[BatchEntry, ...]) -> dict[str, int]:
+        names = {member.number: member.community for member in self._directory().members}
+        if unknown := [entry.community for entry in entries if entry.community not in names]:
+            raise rules.BatchWrong(problem=f"it names a community {unknown[0]} nobody knows")
+        return {names[entry.community]: entry.delta_minutes for entry in entries}
+
+    async def _check_entry(self, entries: tuple[BatchEntry, ...]) -> BatchEntry | None:
+        member = self._directory().member(self._sealer.community)
+        own = next((one for one in entries if member and one.community == member.number), None)
+        if own is not None:
+            position = await asyncio.to_thread(self._chain.position, own.community)
+            if position.sequence != own.sequence:
+                raise rules.BatchWrong(
+                    problem=f"our next sequence is {position.sequence}, it says {own.sequence}"
+                )
+        return own

@@ -1,0 +1,124 @@
+"""Read the chain's events into the books, from a (number, hash) checkpoint kept with them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from sqlalchemy.orm import Session
+
+from contracts.terms import BatchSettled, ChainRefused, ChainUnavailable
+from node.enrolment.refusals import OfficeUnreachable
+from node.enrolment.rounds import BatchProposal
+from node.kernel.db import Database
+from node.kernel.errors import DomainError
+from node.kernel.ports import Chain, Clock
+from node.settlement import service
+from node.settlement.model import Batch, ChainCheckpoint
+from node.settlement.rounds import SettlementRounds
+
+PAGE_BLOCKS = 2_000
+REWIND_BLOCKS = 64  # read again when the chain under the checkpoint has changed
+
+log = structlog.get_logger()
+
+FetchBatch = Callable[[bytes], Awaitable[BatchProposal]]
+"""Asks the office for a batch by its round id; raises OfficeUnreachable or another refusal."""
+
+
+class ChainWatch:
+    """Books every settled batch that concerns this community, each once."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        chain: Chain,
+        rounds: SettlementRounds,
+        *,
+        community: str,
+        confirmations: int,
+        fetch_batch: FetchBatch,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._chain = chain
+        self._rounds = rounds
+        self._community = community
+        self._confirmations = confirmations
+        self._fetch_batch = fetch_batch
+
+    async def run(self, *, every_seconds: float) -> None:
+        """Look again and again until cancelled; an outage of the chain only delays."""
+        while True:
+            try:
+                while await self.look():
+                    pass
+            except (ChainUnavailable, OfficeUnreachable) as outage:
+                log.info("chain_watch_waits", why=outage.code)
+            except (ChainRefused, DomainError) as refusal:
+                log.error("chain_watch_refused", code=refusal.code, why=str(refusal))
+            await asyncio.sleep(every_seconds)
+
+    async def look(self) -> bool:
+        """Read one page of blocks; True when there may be more."""
+        head, _ = await asyncio.to_thread(self._chain.head)
+        last = head - max(0, self._confirmations - 1)
+        first = await self._resume()
+        if first > last:
+            return False
+        until = min(last, first + PAGE_BLOCKS - 1)
+        events = await asyncio.to_thread(self._chain.settled_batches, first, until)
+        block_hash = await asyncio.to_thread(self._chain.block_hash, until)
+        if block_hash is None:
+            return False
+        for event in events:
+            await self._book(event)
+        await self._database.run(lambda session: _keep(session, until, block_hash))
+        return until < last
+
+    async def _resume(self) -> int:
+        """The next block to read: after the checkpoint, or before it if the chain changed there."""
+        with self._database.read() as session:
+            checkpoint = session.get(ChainCheckpoint, 1)
+        if checkpoint is None:
+            return 0
+        current = await asyncio.to_thread(self._chain.block_hash, checkpoint.block_number)
+        if current == checkpoint.block_hash:
+            return checkpoint.block_number + 1
+        log.warning("chain_reorganised", block=checkpoint.block_number)
+        return max(0, checkpoint.block_number - REWIND_BLOCKS)
+
+    async def _book(self, event: BatchSettled) -> None:
+        with self._database.read() as session:
+            is_known = session.get(Batch, event.round_id) is not None
+        if not is_known:  # our share was zero, or we were away when it was signed
+            await self._rounds.keep(await self._fetch_batch(event.round_id))
+        transaction = "0x" + event.transaction_hash.hex()
+        count = await self._database.run(
+            lambda session: service.settle(
+                session,
+                self._clock,
+                self._community,
+                round_id=event.round_id,
+                transaction=transaction,
+                block=event.block_number,
+            )
+        )
+        log.info("batch_settled", transaction=transaction, statements=count)
+
+
+async def unbooked_minutes(database: Database, chain: Chain, number: int) -> int:
+    """What the chain has settled for community `number` after our checkpoint, in minutes."""
+    with database.read() as session:
+        checkpoint = session.get(ChainCheckpoint, 1)
+    head, _ = await asyncio.to_thread(chain.head)
+    first = checkpoint.block_number + 1 if checkpoint else 0
+    if first > head:
+        return 0
+    events = await asyncio.to_thread(chain.settled_batches, first, head)
+    entries = [entry for event in events for entry in event.entries]
+    return sum(entry.delta_minutes for entry in entries if entry.community == number)
+
+
+def _keep(session: Session, number: int, block_hash: bytes) -> None:
+    session.merge(ChainCheckpoint(id=1, block_number=number, block_hash=block_hash))
