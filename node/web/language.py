@@ -27,8 +27,8 @@ def load() -> dict[str, str]:
     for path in sorted(Path(__file__).parent.parent.glob("*/locale/zh.po")):
         with path.open("rb") as file:
             for message in read_po(file, locale="zh_Hans_CN"):
-                if isinstance(message.id, str) and isinstance(message.string, str):
-                    words.setdefault(message.id, message.string or message.id)
+                if isinstance(message.id, str) and message.id and message.string:
+                    words.setdefault(message.id, str(message.string))
     return words
 
 
@@ -42,7 +42,8 @@ def gettext(text: str) -> str:
 
 def ngettext(one: str, many: str, number: int) -> str:
     """`one` or `many`; Chinese has a single form, kept under the plural."""
-    return gettext(one if number == 1 and language.get() == "en" else many)
+    is_one = number == 1 and language.get() == "en"
+    return one if is_one else gettext(many)
 
 
 def sentence(refusal: DomainError) -> str:

@@ -120,9 +120,9 @@ def page(request: Connection, template: str, *, status: int = 200, **context: An
     who = _caller_or_nobody(request)
     spoken = language.language.get()
 
-    def here_with(**changes: str) -> str:
-        query = dict(parse_qsl(request.scope["query_string"].decode("latin-1"))) | changes
-        return f"?{urlencode(query)}"
+    def here_with(**changes: object) -> str:
+        query = dict(parse_qsl(request.scope["query_string"].decode("latin-1")))
+        return f"?{urlencode({**query, **changes})}"
 
     shared = {
         "request_path": request.url.path,

@@ -21,6 +21,7 @@ from node.kernel.ids import new_id
 from node.residents import service as residents
 from node.residents.rules import Role
 from node.web import layout
+from node.web.session import SIGN_IN_COOKIE, VISIT_COOKIE, form_token
 
 PIN = "804217"
 
@@ -88,12 +89,14 @@ class ClientHouse:
         self.client.cookies.clear()
         self.client.get(f"/sign-in?lang={language}")
         if resident_id is not None:
-            self.client.cookies.set("linli_sign_in", self._sign_in(resident_id))
+            self.client.cookies.set(SIGN_IN_COOKIE, self._sign_in(resident_id))
 
     def post_form(self, path: str, *, page: str, **fields: Any) -> Any:
         """Fill in the form shown at `page` and send it to `path`; redirects are not followed."""
-        shown = self.client.get(page)
-        token = shown.text.split('name="csrf" value="')[1].split('"')[0]
+        self.client.get(page)
+        cookies = self.client.cookies
+        visit, sign_in = cookies.get(VISIT_COOKIE) or "", cookies.get(SIGN_IN_COOKIE) or ""
+        token = form_token(visit=visit, sign_in=sign_in)
         return self.client.post(path, data={"csrf": token, **fields}, follow_redirects=False)
 
     def _sign_in(self, resident_id: UUID) -> str:

@@ -1,0 +1,122 @@
+"""The state table, due times and limits of service requests; pages, API and tests read them."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from node.kernel.errors import BadInput, DomainError, WrongState
+
+
+class Status(StrEnum):
+    """Where a request stands. The order is the order of the work."""
+
+    PENDING = "pending"
+    DISPATCHED = "dispatched"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+
+
+STEPS: Mapping[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.DISPATCHED}),
+    Status.DISPATCHED: frozenset({Status.PROCESSING}),
+    Status.PROCESSING: frozenset({Status.COMPLETED}),
+    Status.COMPLETED: frozenset(),  # only its reporter takes it back, by reopening
+}
+REOPENED = Status.PENDING  # where a reopened request stands, to be dispatched anew
+
+
+class Category(NamedTuple):
+    """What kind of trouble, and how soon it is to be over."""
+
+    name: str
+    due_hours: int
+
+
+CATEGORIES: Mapping[str, Category] = {
+    "housing_repair": Category("House and flat", 72),
+    "water_power": Category("Water, power, gas", 24),
+    "lift": Category("Lift", 4),
+    "sanitation_parks": Category("Cleanliness and green", 48),
+    "transport": Category("Parking and roads", 72),
+    "welfare": Category("Daily life and care", 48),
+    "housing_other": Category("Housing, other matters", 120),
+    "other": Category("Something else", 120),
+}
+CATEGORY_DEFAULT = "housing_repair"
+DUE_HOURS_DEFAULT = 72  # for categories that a community brought with its own history
+REOPEN_TIME = timedelta(days=14)  # how long after completion the reporter may reopen
+TITLE_LENGTH_MAX, LOCATION_LENGTH_MAX, ASSIGNEE_LENGTH_MAX = 120, 120, 60
+TEXT_LENGTH_MAX = 4_000
+CONTACT_LENGTH_MAX = 60
+RATING_MIN, RATING_MAX = 1, 5
+PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 10, 100
+PAGE_MAX = 100_000
+
+_CATEGORY = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class FieldsMissing(DomainError):
+    code = "repairs.fields_missing"
+    message = "Required fields are missing: {fields}."
+
+
+class NotCompleted(DomainError):
+    code = "repairs.not_completed"
+    message = "Only a completed request can be rated."
+
+
+class AlreadyRated(DomainError):
+    code = "repairs.already_rated"
+    message = "This request was rated before, with {rating}."
+
+
+class TooLateToReopen(DomainError):
+    code = "repairs.too_late_to_reopen"
+    message = "A request can be reopened within {days} days. Please report it again."
+
+
+class UnknownRepair(DomainError):
+    code = "repairs.not_found"
+    message = "There is no service request with the number {id}."
+
+
+class RepairWrongState(WrongState):
+    code = "repairs.wrong_state"
+    message = "{what} is {state}; this needs {needed}."
+
+
+def check_step(request_id: int, *, now: Status, to: Status) -> None:
+    """Refuse a step that the table does not have."""
+    if to not in STEPS[now]:
+        needed = next((status for status in Status if to in STEPS[status]), Status.COMPLETED)
+        raise RepairWrongState(what=f"#{request_id}", state=now.value, needed=needed.value)
+
+
+def check_category(category: str | None) -> str:
+    """The category's code; the default where none was named."""
+    code = category or CATEGORY_DEFAULT
+    if not _CATEGORY.fullmatch(code) or code == "total":
+        raise BadInput(field="category", problem="use a short code such as housing_repair")
+    return code
+
+
+def due_at(category: str, reported_at: datetime) -> datetime:
+    """When the work is to be over."""
+    known = CATEGORIES.get(category)
+    return reported_at + timedelta(hours=known.due_hours if known else DUE_HOURS_DEFAULT)
+
+
+def check_text(field: str, text: str | None, *, most: int) -> str | None:
+    """The text without spaces around it, None for an empty one; refuses an endless one."""
+    clean = (text or "").strip()
+    if len(clean) > most:
+        raise BadInput(field=field, problem="this is too long")
+    return clean or None
+
+
+def check_rating(rating: int) -> None:
+    """Refuse anything but one to five."""
+    if not RATING_MIN <= rating <= RATING_MAX:
+        raise BadInput(field="rating", problem="give a number from 1 to 5")
