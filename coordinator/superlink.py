@@ -174,12 +174,11 @@ class SuperLink:
             on_exit=on_exit,
         )
         await self._process.start()
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while not await _is_listening(place.host, place.port):
-            if time.monotonic() > deadline or self._process.starts > 1:
-                await self.stop()
-                raise SuperLinkDown(reason=_last_line(place.directory / "superlink.log"))
-            await asyncio.sleep(FILE_POLL_SECONDS / 2)
+        try:
+            await self._until_it_answers(starts_max=1)
+        except SuperLinkDown:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Stop the service and every process of its runs."""
@@ -189,6 +188,7 @@ class SuperLink:
 
     async def register_supernode(self, public_key_path: Path) -> None:
         """Let the node with this OpenSSH public key take part; telling it twice is harmless."""
+        await self._until_it_answers()
         key = str(public_key_path)
         try:
             await self._flwr("supernode", "register", key, CONNECTION, "--format", "json")
@@ -199,6 +199,7 @@ class SuperLink:
 
     async def run_training(self, plan: TrainingPlan) -> TrainingResult:
         """Submit one run, wait for its end, and return its model; every other end is an error."""
+        await self._until_it_answers()
         self._prepare()
         build_bundle(self._bundle)
         config_path = self._place.directory / "run.toml"
@@ -222,16 +223,30 @@ class SuperLink:
             if not ended:  # too slow or cancelled: the nodes must not go on for nobody
                 await self._stop_run(run_id)
 
+    async def _until_it_answers(self, *, starts_max: int | None = None) -> None:
+        """Wait, within a limit, for a service that starts or is just being started again."""
+        place = self._place
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while not await _is_listening(place.host, place.port):
+            too_often = starts_max is not None and self._process_starts > starts_max
+            if too_often or time.monotonic() > deadline:
+                raise SuperLinkDown(reason=_last_line(place.directory / "superlink.log"))
+            await asyncio.sleep(FILE_POLL_SECONDS)
+
+    @property
+    def _process_starts(self) -> int:
+        return self._process.starts if self._process else 0
+
     async def _wait_for(self, run_id: str, plan: TrainingPlan) -> TrainingResult:
         folder = self._results / f"run-{run_id}"
-        starts = self._process.starts if self._process else 0
+        starts = self._process_starts
         deadline = time.monotonic() + plan.deadline_seconds
         next_status = time.monotonic() + STATUS_POLL_SECONDS
         while time.monotonic() < deadline:
             await asyncio.sleep(FILE_POLL_SECONDS)
             if (outcome := _outcome(folder, run_id)) is not None:
                 return outcome
-            if self._process and self._process.starts != starts:
+            if self._process_starts != starts:
                 raise TrainingFailed(run=run_id, reason="the training service was restarted.")
             if time.monotonic() < next_status:
                 continue
@@ -278,7 +293,7 @@ class SuperLink:
         answer = _last_json(output.decode(errors="replace"))
         if process.returncode != 0 or not answer.get("success"):
             said = str(answer.get("error-message") or errors.decode(errors="replace"))
-            raise _CommandFailed(" ".join(said.split())[-REASON_CHARACTERS_MAX:])
+            raise _CommandFailed(_last_words(said))
         return answer
 
     def _prepare(self) -> None:
@@ -368,6 +383,11 @@ def _last_json(output: str) -> dict[str, Any]:
                 if isinstance(content, dict):
                     return content
     return {}
+
+
+def _last_words(said: str) -> str:
+    """What a command said at the end, after its notes and warnings."""
+    return (said.strip().splitlines() or ["it said nothing."])[-1][:REASON_CHARACTERS_MAX]
 
 
 def _last_line(log: Path) -> str:
