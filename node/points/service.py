@@ -254,6 +254,15 @@ def redemption(session: Session, redemption_id: UUID) -> Redemption:
     return row
 
 
+def reserved_under(session: Session, code: str) -> Redemption:
+    """The reservation that waits under this code; refuses an unknown one."""
+    waiting = select(Redemption).where(Redemption.state == RedemptionState.RESERVED)
+    row = session.scalars(waiting.where(Redemption.code == code.strip().upper())).first()
+    if row is None:
+        raise WrongPickupCode
+    return row
+
+
 def catalogue(session: Session) -> Sequence[CatalogueItem]:
     """What can be had, cheapest first."""
     by_price = select(CatalogueItem).order_by(CatalogueItem.points, CatalogueItem.code)
@@ -305,8 +314,8 @@ class ConfirmedExchange(Protocol):
 class RatedRepair(Protocol):
     """A repair whose reporter told how it went."""
 
-    repair_id: int
-    reporter_id: UUID | None
+    key: UUID
+    reporter_id: UUID
 
 
 def check_rule_change(session: Session, clock: Clock, event: Event) -> None:
@@ -335,9 +344,8 @@ def award_for_exchange(session: Session, clock: Clock, event: Event) -> None:
 def award_for_repair(session: Session, clock: Clock, event: Event) -> None:
     """Telling how a repair went earns points once the council's rules name `repair_feedback`."""
     repair = cast(RatedRepair, event)
-    if repair.reporter_id is not None:
-        evidence = Evidence(EvidenceKind.REPAIR, derived_id("repair", repair.repair_id))
-        _award_what_fits(session, clock, repair.reporter_id, "repair_feedback", evidence)
+    evidence = Evidence(EvidenceKind.REPAIR, repair.key)
+    _award_what_fits(session, clock, repair.reporter_id, "repair_feedback", evidence)
 
 
 def _award_what_fits(

@@ -251,8 +251,8 @@ class Confirmed(Event):
 
 @dataclass(frozen=True)
 class Rated(Event):
-    repair_id: int
-    reporter_id: UUID | None
+    key: UUID
+    reporter_id: UUID
 
 
 def test_a_motion_brings_a_new_version_once(database: Database, clock: VirtualClock) -> None:
@@ -291,7 +291,7 @@ def test_rating_a_repair_earns_once_the_council_says_so(
     database: Database, clock: VirtualClock
 ) -> None:
     def rate(number: int) -> None:
-        rated = Rated(number, ELDER)
+        rated = Rated(derived_id("repair", number), ELDER)
         database.do(lambda session: service.award_for_repair(session, clock, rated))
 
     rate(1)
