@@ -20,7 +20,7 @@ from node.exchange.messages import (
     ReleasePass,
     RequestCapture,
 )
-from node.exchange.model import Pass, ReceiptRecord
+from node.exchange.model import Pass, ReceiptRecord, Visit
 from node.exchange.rules import PassState
 from node.kernel.errors import IdReused, NotFound
 from node.kernel.ids import derived_id
@@ -129,6 +129,7 @@ def accept_pass(session: Session, clock: Clock, question: Envelope) -> PassAccep
         if found.state != PassState.ISSUED:
             raise rules.PassNotUsable(state=found.state)
         _check_in_time(found, clock.now())
+        _check_unused(session, asked.exchange_id)
         found.state = PassState.ACCEPTED
         found.exchange_id = asked.exchange_id
         found.expires_at = clock.now() + rules.CAPTURE_LIFETIME
@@ -215,6 +216,13 @@ def _bound(session: Session, pass_id: UUID, exchange_id: UUID, host: str) -> Pas
     if found.host != host:
         raise rules.PassForOther(host=found.host)
     return found
+
+
+def _check_unused(session: Session, exchange_id: UUID) -> None:
+    """The host chose this id; one that names another exchange here would mix up two receipts."""
+    taken = select(Pass.id).where(Pass.exchange_id == exchange_id)
+    if session.scalars(taken).first() is not None or session.get(Visit, exchange_id) is not None:
+        raise IdReused(id=str(exchange_id))
 
 
 def _check_in_time(found: Pass, now: datetime) -> None:

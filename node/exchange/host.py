@@ -6,6 +6,7 @@ reserved before the help is given. The volunteer is credited on home's signed re
 
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.exchange import rules
@@ -16,15 +17,14 @@ from node.exchange.messages import (
     ReleasePass,
     RequestCapture,
 )
-from node.exchange.model import ReceiptRecord, Visit
+from node.exchange.model import Pass, ReceiptRecord, Visit
 from node.exchange.rules import VisitState
-from node.kernel.errors import BadInput, IdReused, NotFound
+from node.kernel.errors import BadInput, DomainError, IdReused, NotFound
 from node.kernel.ids import derived_id
 from node.kernel.messages import Envelope, Refusal, Sealed, Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.ledger.model import Unit
-from node.ledger.refusals import LimitReached
 from node.outbox import service as outbox
 
 REASON = "helped_guest"
@@ -47,6 +47,8 @@ def present_pass(
         if (known.home, known.code, known.provider_id) != (home, short, provider_id):
             raise IdReused(id=str(exchange_id))
         return known
+    if session.scalars(select(Pass.id).where(Pass.exchange_id == exchange_id)).first() is not None:
+        raise IdReused(id=str(exchange_id))
     if home == sealer.community or not ledger.exists(session, ledger.clearing_account(home)):
         raise rules.UnknownCommunity(community=home)
     if not ledger.exists(session, ledger.resident_account(provider_id, Unit.MINUTES)):
@@ -76,7 +78,14 @@ def pass_accepted(
     session: Session, clock: Clock, sealer: Sealer, question: Envelope, answer: PassAccepted
 ) -> None:
     """Home holds the minutes: reserve our limit for that community, or give the pass back."""
-    visit = _locked(session, answer.exchange_id)
+    asked = question.body
+    assert isinstance(asked, PresentPass)
+    visit = _locked(session, asked.exchange_id)
+    if visit.state not in (VisitState.PRESENTED, VisitState.RELEASED):
+        return
+    if answer.exchange_id != asked.exchange_id:  # one answer may not touch another visit
+        visit.state, visit.refusal = VisitState.REFUSED, "exchange.answer_differs"
+        return
     visit.pass_id, visit.minutes_up_to = answer.pass_id, answer.minutes_up_to
     visit.capture_until = answer.capture_until
     if visit.state == VisitState.RELEASED:  # called off while we asked
@@ -93,7 +102,7 @@ def pass_accepted(
             expires_at=None,
             reason=REASON,
         )
-    except LimitReached as refusal:
+    except DomainError as refusal:  # most often our limit for that community
         visit.state, visit.refusal = VisitState.RELEASED, refusal.code
         _send_release(session, clock, sealer, visit)
     else:

@@ -66,6 +66,12 @@ class DatabaseUnusable(DomainError):
     message = "The database {url} cannot be used: {problem}"
 
 
+class DatabaseClosed(DomainError):
+    code = "kernel.database_closed"
+    message = "The node is stopping and takes no more writes."
+    retryable = True
+
+
 class _Job(NamedTuple):
     command: Command[Any]
     answer: Future[Any]
@@ -79,6 +85,7 @@ class Database:
         self._clock = clock
         self._reactions: Reactions = reactions or {}
         self._jobs: queue.Queue[_Job | None] = queue.Queue()
+        self._is_open = True
         self._listeners: list[Callable[[], None]] = []
         self._writer_engine = open_engine(url)
         self._reader_engine = open_engine(url, read_only=True)
@@ -89,7 +96,9 @@ class Database:
         """Queue a command; the future answers after its commit, or carries its refusal."""
         answer: Future[T] = Future()
         waiting = self._jobs.qsize()
-        if waiting >= QUEUE_MAX:
+        if not self._is_open:
+            answer.set_exception(DatabaseClosed())
+        elif waiting >= QUEUE_MAX:
             answer.set_exception(Busy(waiting=waiting))
         else:
             self._jobs.put(_Job(command, answer))
@@ -115,8 +124,12 @@ class Database:
 
     def close(self) -> None:
         """Finish what is queued and let go of the file."""
+        self._is_open = False
         self._jobs.put(None)
         self._thread.join(STOP_TIMEOUT_SECONDS)
+        while not self._jobs.empty():  # came in while we said stop: nobody waits for ever
+            if (job := self._jobs.get_nowait()) is not None:
+                job.answer.set_exception(DatabaseClosed())
         self._writer_engine.dispose()
         self._reader_engine.dispose()
 
@@ -126,7 +139,11 @@ class Database:
             if first is None:
                 return
             batch, stopping = self._take(first)
-            self._run_batch(batch)
+            # Whoever waits may have gone (a closed connection): skip its command, or from here on
+            # run it to its end, so that the answer always has somewhere to go.
+            batch = [job for job in batch if job.answer.set_running_or_notify_cancel()]
+            if batch:
+                self._run_batch(batch)
             if stopping:
                 return
 
@@ -158,7 +175,10 @@ class Database:
             else:
                 job.answer.set_exception(refusal)
         for listener in self._listeners:
-            listener()
+            try:
+                listener()
+            except Exception as failure:  # its event loop has ended, say; the writer goes on
+                log.warning("commit_listener_failed", error=type(failure).__name__)
 
     def _in_one_transaction(self, batch: list[_Job]) -> list[tuple[Any, Exception | None]]:
         with self._writer_engine.begin() as connection:

@@ -25,6 +25,11 @@ class UnitsDiffer(DomainError):
     message = "Minutes and points never convert: {entry} mixes them."
 
 
+class SameAccount(DomainError):
+    code = "ledger.same_account"
+    message = "An amount moves between two accounts; {entry} names the same one twice."
+
+
 class AmountOutOfRange(DomainError):
     code = "ledger.amount_out_of_range"
     message = "An amount is between 1 and {limit}; {amount} is not."

@@ -5,7 +5,7 @@ first answer, the same id with other content is refused (kernel.id_reused). Stat
 purpose: this is the node's hottest path.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from node.ledger.refusals import (
     HoldNotOpen,
     InsufficientBalance,
     LimitReached,
+    SameAccount,
     UnitsDiffer,
     UnknownAccount,
 )
@@ -129,10 +130,13 @@ def post(
     reason: str,
     refers_to: UUID | None = None,
     reverses: UUID | None = None,
+    is_covered: bool = False,
 ) -> int:
     """Write one entry with its postings and extend the hash chain; returns its sequence number.
 
-    Raises InsufficientBalance or LimitReached where a leg would push an account past its floor.
+    Raises InsufficientBalance or LimitReached where a leg would push an account past its floor,
+    unless it `is_covered`: promised by a hold, or already done on the chain. Such an entry must
+    come into the books even when the floor was raised in between.
     """
     if (known := session.execute(_ENTRY_BY_ID, {"key": entry_id}).first()) is not None:
         _check_same(known, _legs_of(session, known.sequence), legs, (reason, refers_to, reverses))
@@ -140,7 +144,7 @@ def post(
     assert len(legs) >= 2, "an entry has at least two legs"
     assert sum(leg.amount for leg in legs) == 0, "an entry sums to zero"
     assert all(leg.amount for leg in legs), "a leg moves something"
-    _apply(session, entry_id, legs)
+    _apply(session, entry_id, legs, is_covered=is_covered)
     head = _locked_head(session)
     sequence, recorded_at = int(head.sequence) + 1, clock.now()
     link = entry_hash(
@@ -197,6 +201,8 @@ def place_hold(
         if (known.payer_id, known.payee_id, known.amount) != (payer_id, payee_id, amount):
             raise IdReused(id=str(hold_id))
         return
+    if payer_id == payee_id:
+        raise SameAccount(entry=str(hold_id))
     payer, payee = _lock_account(session, payer_id), _lock_account(session, payee_id)
     if payer.unit != payee.unit:
         raise UnitsDiffer(entry=str(hold_id))
@@ -233,19 +239,14 @@ def capture_hold(
     if hold.state == HoldState.CAPTURED and hold.captured_amount == amount:
         return int(session.execute(_ENTRY_BY_ID, {"key": hold_id}).one().sequence)
     _check_open(hold)
+    if hold.expires_at is not None and hold.expires_at <= clock.now():  # not yet swept up
+        raise HoldNotOpen(hold=str(hold_id), state=HoldState.EXPIRED)
     _check_amount(amount)
     if amount > hold.amount:
         raise HoldExceeded(hold=str(hold_id), amount=hold.amount, needed=amount)
     _close_hold(session, clock, hold, HoldState.CAPTURED, captured_amount=amount)
-    return transfer(
-        session,
-        clock,
-        entry_id=hold_id,
-        payer_id=hold.payer_id,
-        payee_id=hold.payee_id,
-        amount=amount,
-        reason=hold.reason,
-    )
+    legs = [Leg(hold.payer_id, -amount), Leg(hold.payee_id, amount)]
+    return post(session, clock, entry_id=hold_id, legs=legs, reason=hold.reason, is_covered=True)
 
 
 def void_hold(session: Session, clock: Clock, *, hold_id: UUID) -> None:
@@ -277,13 +278,15 @@ def hold(session: Session, hold_id: UUID) -> Hold | None:
     return session.get(Hold, hold_id, populate_existing=True)
 
 
-def _apply(session: Session, entry_id: UUID, legs: Iterable[Leg]) -> None:
+def _apply(session: Session, entry_id: UUID, legs: Sequence[Leg], *, is_covered: bool) -> None:
     accounts = {leg.account_id: _lock_account(session, leg.account_id) for leg in sorted(legs)}
+    if len(accounts) != len(legs):
+        raise SameAccount(entry=str(entry_id))
     if len({account.unit for account in accounts.values()}) != 1:
         raise UnitsDiffer(entry=str(entry_id))
     for leg in legs:
         account = accounts[leg.account_id]
-        if leg.amount < 0 and _available(account) < -leg.amount:
+        if leg.amount < 0 and not is_covered and _available(account) < -leg.amount:
             raise _refusal(account, -leg.amount)
         after = {"new_balance": account.balance + leg.amount, "new_held": account.held}
         session.execute(_SET_BALANCE, {"key": account.id} | after)

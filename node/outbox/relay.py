@@ -1,8 +1,8 @@
 """Send what waits, at least once, until it is answered: one call at a time for each peer.
 
 While a call to a peer is under way, what is enqueued for it gathers and goes in the next one: many
-items, one RPC, one transaction on each side. A crash anywhere only repeats a call, and a repeat
-gets the same answer.
+items, one RPC, one commit on each side. A crash anywhere only repeats a call, and a repeat gets the
+same answer. Each answer is its own command: one that cannot be taken holds up no other.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from node.outbox import service
 from node.outbox.service import Outgoing
 
 ITEMS_MAX = 256  # in one call
+BYTES_MAX = 1_048_576  # in one call; the answers may be larger and have to pass as well
 IDLE_SECONDS_MAX = 5.0  # how long the relay sleeps when nothing wakes it
 
 log = structlog.get_logger()
@@ -110,10 +111,7 @@ class Relay:
 
     def _finished(self, recipient: str, task: asyncio.Task[None]) -> None:
         del self._busy[recipient]
-        if not task.cancelled() and (failure := task.exception()):
-            log.error("relay_failed", peer=recipient, error=type(failure).__name__)
-        else:
-            self._awake.set()
+        self._awake.set()
 
     def _idle_seconds(self) -> float:
         with self._database.read() as session:
@@ -124,53 +122,68 @@ class Relay:
         return min(IDLE_SECONDS_MAX, max(0.05, seconds))
 
     async def _drain(self, recipient: str) -> None:
-        while await self._send_some(recipient):
-            pass
+        try:
+            while await self._send_some(recipient):
+                pass
+        except Exception as failure:  # our bug: say so, and do not hammer the peer with it
+            log.error("relay_failed", peer=recipient, error=type(failure).__name__)
+            await asyncio.sleep(IDLE_SECONDS_MAX)
 
     async def _send_some(self, recipient: str) -> int:
         """One call with what is due; returns how many were answered."""
+        now = self._clock.now()
         with self._database.read() as session:
-            now = self._clock.now()
-            sent = service.due(session, recipient=recipient, now=now, limit=ITEMS_MAX)
+            sent = service.due(
+                session, recipient=recipient, now=now, items_max=ITEMS_MAX, bytes_max=BYTES_MAX
+            )
         if not sent:
             return 0
         try:
             answers = await self._peers.deliver(recipient, [item.sealed for item in sent])
-            opened = [self._peers.open_answer(recipient, answer) for answer in answers]
-            pairs = self._matched(recipient, sent, opened)
+            if len(answers) != len(sent):
+                raise BadAnswer(peer=recipient, problem=f"{len(answers)} answers to {len(sent)}")
         except (PeerUnreachable, BadAnswer) as failure:
             log.info("peer_unreachable", peer=recipient, waiting=len(sent), why=str(failure))
-
-            def postpone(session: Session) -> None:
-                service.postpone(session, self._clock, sent=sent)
-
-            await self._database.run(postpone)
+            await self._postpone(recipient, sent)
             return 0
-        answered = list(zip(sent, pairs, answers, strict=True))
-        await self._database.run(lambda session: self._apply(session, recipient, answered))
-        return len(sent)
+        unanswered = await self._take_answers(recipient, list(zip(sent, answers, strict=True)))
+        if unanswered:
+            await self._postpone(recipient, unanswered)
+        return len(sent) - len(unanswered)
 
-    def _matched(
-        self, recipient: str, sent: Sequence[Outgoing], answers: Sequence[Envelope]
-    ) -> list[tuple[Envelope, Envelope]]:
-        if len(answers) != len(sent):
-            raise BadAnswer(peer=recipient, problem=f"{len(answers)} answers to {len(sent)}")
-        pairs = []
-        for item, answer in zip(sent, answers, strict=True):
-            if answer.in_reply_to != item.id:
-                raise BadAnswer(peer=recipient, problem="an answer to another question")
-            pairs.append((self._open_question(item.sealed), answer))
-        return pairs
+    async def _take_answers(
+        self, recipient: str, answered: Sequence[tuple[Outgoing, Sealed]]
+    ) -> list[Outgoing]:
+        """Let each answer change what it must; returns the messages whose answer cannot be one."""
+        outcomes = await asyncio.gather(
+            *(self._take_answer(recipient, message, sealed) for message, sealed in answered),
+            return_exceptions=True,
+        )
+        unanswered = []
+        for (message, _), failure in zip(answered, outcomes, strict=True):
+            if failure is not None:
+                code = failure.code if isinstance(failure, DomainError) else type(failure).__name__
+                log.error("answer_not_taken", peer=recipient, message=str(message.id), why=code)
+                unanswered.append(message)
+        return unanswered
 
-    def _apply(
-        self,
-        session: Session,
-        recipient: str,
-        answered: Sequence[tuple[Outgoing, tuple[Envelope, Envelope], Sealed]],
-    ) -> None:
-        for message, (question, answer), sealed in answered:
+    async def _take_answer(self, recipient: str, message: Outgoing, sealed: Sealed) -> None:
+        answer = self._peers.open_answer(recipient, sealed)
+        if answer.in_reply_to != message.id:
+            raise BadAnswer(peer=recipient, problem="an answer to another question")
+        question = self._open_question(message.sealed)
+
+        def take(session: Session) -> None:
             is_new = service.answered(
                 session, self._clock, message=message, recipient=recipient, answer=sealed
             )
             if is_new:
                 self._apply_answer(session, question, answer, sealed)
+
+        await self._database.run(take)
+
+    async def _postpone(self, recipient: str, messages: Sequence[Outgoing]) -> None:
+        def postpone(session: Session) -> None:
+            service.postpone(session, self._clock, sent=messages, recipient=recipient)
+
+        await self._database.run(postpone)

@@ -31,6 +31,7 @@ _SET_ANSWER = (
         answer_payload=bindparam("payload"),
         answer_signature=bindparam("signature"),
     )
+    .returning(OUTBOX.c.attempts)
 )
 
 
@@ -41,6 +42,11 @@ class Outgoing:
     id: UUID
     kind: str
     sealed: Sealed
+
+    @property
+    def size(self) -> int:
+        """Bytes that leave the house with it."""
+        return len(self.sealed.payload) + len(self.sealed.signature)
 
 
 def enqueue(
@@ -68,8 +74,10 @@ def recipients_due(session: Session, now: datetime) -> list[str]:
     return list(session.scalars(due.distinct()))
 
 
-def due(session: Session, *, recipient: str, now: datetime, limit: int) -> list[Outgoing]:
-    """The oldest messages for `recipient` that may be tried now."""
+def due(
+    session: Session, *, recipient: str, now: datetime, items_max: int, bytes_max: int
+) -> list[Outgoing]:
+    """The oldest messages for `recipient` that may be tried now: within the limits, or one."""
     rows = session.execute(
         select(OUTBOX.c.id, OUTBOX.c.kind, OUTBOX.c.payload, OUTBOX.c.signature)
         .where(
@@ -78,9 +86,17 @@ def due(session: Session, *, recipient: str, now: datetime, limit: int) -> list[
             OUTBOX.c.next_attempt_at <= now,
         )
         .order_by(OUTBOX.c.created_at, OUTBOX.c.id)
-        .limit(limit)
+        .limit(items_max)
     )
-    return [Outgoing(row.id, row.kind, Sealed(row.payload, row.signature)) for row in rows]
+    taken: list[Outgoing] = []
+    size = 0
+    for row in rows:
+        message = Outgoing(row.id, row.kind, Sealed(row.payload, row.signature))
+        size += message.size
+        if taken and size > bytes_max:
+            break
+        taken.append(message)
+    return taken
 
 
 def next_due_at(session: Session) -> datetime | None:
@@ -96,11 +112,16 @@ def waiting_count(session: Session) -> int:
     return int(session.scalar(waiting.select_from(OUTBOX)) or 0)
 
 
-def postpone(session: Session, clock: Clock, *, sent: Sequence[Outgoing]) -> None:
-    """Nobody answered: try these again later, each time twice as late up to a limit."""
+def postpone(session: Session, clock: Clock, *, sent: Sequence[Outgoing], recipient: str) -> None:
+    """Nobody answered: try these again later, each time twice as late up to a limit.
+
+    From its first try on a message counts as having left the house: it may have arrived.
+    """
     now = clock.now()
     for message in sent:
         attempts = session.scalars(select(OUTBOX.c.attempts).where(OUTBOX.c.id == message.id)).one()
+        if attempts == 0:
+            _record_first_try(session, clock, message=message, recipient=recipient)
         seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(attempts, 16))
         session.execute(
             update(OUTBOX)
@@ -112,15 +133,12 @@ def postpone(session: Session, clock: Clock, *, sent: Sequence[Outgoing]) -> Non
 def answered(
     session: Session, clock: Clock, *, message: Outgoing, recipient: str, answer: Sealed
 ) -> bool:
-    """Keep the answer to a message; False when it was answered before.
-
-    Only here it counts as having left the house: sending the same bytes again tells nobody more.
-    """
+    """Keep the answer to a message; False when it was answered before."""
     given = {"payload": answer.payload, "signature": answer.signature, "now": clock.now()}
-    done = session.connection().execute(_SET_ANSWER, given | {"key": message.id})
-    size = len(message.sealed.payload) + len(message.sealed.signature)
-    record_departure(session, clock, kind=message.kind, recipient=recipient, messages=1, size=size)
-    return done.rowcount == 1
+    attempts = session.execute(_SET_ANSWER, given | {"key": message.id}).scalar()
+    if attempts == 1:  # sending the same bytes again tells nobody more
+        _record_first_try(session, clock, message=message, recipient=recipient)
+    return attempts is not None
 
 
 def known_answer(
@@ -157,6 +175,12 @@ def record_departure(
     if changed.rowcount == 0:
         row = {"kind": kind, "recipient": recipient, "messages": messages, "bytes": size}
         session.execute(insert(DEPARTURE), row | {"last_at": clock.now()})
+
+
+def _record_first_try(session: Session, clock: Clock, *, message: Outgoing, recipient: str) -> None:
+    record_departure(
+        session, clock, kind=message.kind, recipient=recipient, messages=1, size=message.size
+    )
 
 
 def departures(session: Session) -> list[AnyRow]:

@@ -32,6 +32,8 @@ def check_batch(
         raise BatchWrong(problem="its Merkle root is not that of its statements")
     if len({content.statement_id for content in contents}) != len(contents):
         raise BatchWrong(problem="it has a statement twice")
+    if any(one.minutes <= 0 or one.debtor == one.creditor for one in contents):
+        raise BatchWrong(problem="it has a statement about nothing")
     expected = net_positions(claims(contents))
     if expected != dict(sorted(deltas.items())):
         raise BatchWrong(problem="its figures are not what its statements net to")

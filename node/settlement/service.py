@@ -112,11 +112,11 @@ def countersign(
     proposal = question.body
     assert isinstance(proposal, ProposeStatement)
     content = proposal.content
+    _check_parties(content, debtor=question.sender, creditor=sealer.community)
     if known := session.get(Statement, content.statement_id):
         if known.payload != proposal.payload or known.creditor_signature is None:
             raise IdReused(id=str(content.statement_id))
         return StatementAgreed(known.id, known.creditor_signature)
-    _check_parties(content, debtor=question.sender, creditor=sealer.community)
     if not verify(content.debtor, proposal.payload, proposal.debtor_signature):
         raise rules.StatementWrong(statement=str(content.statement_id), problem="not signed by it")
     ours = _receipts_of(session, content)
@@ -275,6 +275,7 @@ def _book(session: Session, clock: Clock, community: str, statement: Statement) 
         legs=legs,
         reason=REASON,
         refers_to=statement.id,
+        is_covered=True,  # the chain has it: no limit of ours can refuse what is done
     )
 
 
