@@ -49,6 +49,13 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
         uint64 effectiveAt;
     }
 
+    /// @dev `sequence` is the community's at the request: once that moves, its key is not lost.
+    struct Recovery {
+        address newSigner;
+        uint64 effectiveAt;
+        uint24 sequence;
+    }
+
     bytes32 public constant REGISTRAR_ROLE = keccak256("REGISTRAR_ROLE");
     bytes32 public constant GUARANTOR_ROLE = keccak256("GUARANTOR_ROLE");
     bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
@@ -57,6 +64,8 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
     uint32 public constant GUARANTOR = 0;
     /// @notice A limit is cut only after this time, so nobody is stranded over night.
     uint64 public constant LIMIT_CUT_DELAY = 7 days;
+    /// @notice How long a community has to object to a recovery, by signing anything at all.
+    uint64 public constant RECOVERY_DELAY = 14 days;
 
     bytes32 private constant ENTRY_TYPEHASH = keccak256(
         "Entry(uint32 community,int32 deltaMinutes,uint24 sequence,bytes32 ledgerHead)"
@@ -74,6 +83,7 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
 
     mapping(uint32 community => Position) private _positions;
     mapping(uint32 community => LimitCut) private _limitCuts;
+    mapping(uint32 community => Recovery) private _recoveries;
     /// @dev A signer serves one community once: a key that was rotated away never signs again.
     mapping(address signer => bool) private _signerTaken;
     uint256 private _adminCount;
@@ -81,8 +91,11 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
     event CommunityRegistered(uint32 indexed community, address signer, uint24 debtLimitMinutes);
     event CommunityExited(uint32 indexed community);
     event SignerRotated(uint32 indexed community, address oldSigner, address newSigner);
+    event RecoveryRequested(uint32 indexed community, address newSigner, uint64 effectiveAt);
     event DebtLimitChanged(uint32 indexed community, uint24 debtLimitMinutes);
-    event DebtLimitCutRequested(uint32 indexed community, uint24 debtLimitMinutes, uint64 effectiveAt);
+    event DebtLimitCutRequested(
+        uint32 indexed community, uint24 debtLimitMinutes, uint64 effectiveAt
+    );
     event DebtCovered(uint32 indexed community, uint32 minutesCovered);
     event BatchSettled(bytes32 indexed roundId, bytes32 merkleRoot, Entry[] entries);
 
@@ -96,9 +109,11 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
     error LastAdmin(address account);
     error LimitCutTooEarly(uint32 community, uint64 effectiveAt, uint64 timestamp);
     error NoLimitCut(uint32 community);
+    error NoRecovery(uint32 community);
     error NotActive(uint32 community, Status status);
     error NotAscending(uint32 previous, uint32 community);
     error NotZeroSum(int256 sumMinutes);
+    error RecoveryTooEarly(uint32 community, uint64 effectiveAt, uint64 timestamp);
     error SignatureCountMismatch(uint256 entries, uint256 signatures);
     error SignerUnusable(uint32 community, address signer);
     error StaleSequence(uint32 community, uint24 sequence, uint24 expected);
@@ -143,11 +158,12 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
     /// @param minutesCovered How much of the debt the guarantor takes over, in minutes.
     /// @param deadline The consent's last moment, seconds since 1970.
     /// @param signature The community's over Cover(community, minutesCovered, sequence, deadline).
-    function cover(uint32 community, uint32 minutesCovered, uint64 deadline, bytes calldata signature)
-        external
-        onlyRole(GUARANTOR_ROLE)
-        whenNotPaused
-    {
+    function cover(
+        uint32 community,
+        uint32 minutesCovered,
+        uint64 deadline,
+        bytes calldata signature
+    ) external onlyRole(GUARANTOR_ROLE) whenNotPaused {
         _requireBefore(deadline);
         uint24 sequence = _positions[community].sequence;
         bytes32 digest = _hashTypedDataV4(
@@ -184,7 +200,8 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
 
     /// @notice Replaces a community's signer; works while paused, for that is when it is needed.
     /// @param deadline The consent's last moment, seconds since 1970.
-    /// @param oldSignature The present signer's over Rotate(community, newSigner, sequence, deadline).
+    /// @param oldSignature The present signer's over
+    /// Rotate(community, newSigner, sequence, deadline).
     /// @param newSignature The new signer's over the same, proof that the key exists and is held.
     function rotateSigner(
         uint32 community,
@@ -194,18 +211,47 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
         bytes calldata newSignature
     ) external {
         _requireBefore(deadline);
-        address oldSigner = _positions[community].signer;
         uint24 sequence = _positions[community].sequence;
-        bytes32 digest = _hashTypedDataV4(
-            keccak256(abi.encode(ROTATE_TYPEHASH, community, newSigner, sequence, deadline))
-        );
+        bytes32 digest = _rotationDigest(community, newSigner, deadline);
         _consent(community, sequence, digest, oldSignature);
-        _takeSigner(community, newSigner);
-        if (!SignatureChecker.isValidSignatureNow(newSigner, digest, newSignature)) {
-            revert BadSignature(community, newSigner);
+        _requireHeld(community, newSigner, digest, newSignature);
+        _replaceSigner(community, newSigner);
+    }
+
+    /// @notice Announces a new signer for a community that has lost its key.
+    /// @dev Whatever the community signs in the meantime (a batch, a rotation) ends the recovery.
+    /// @param deadline The new key's proof's last moment, seconds since 1970.
+    /// @param newSignature The new signer's over Rotate(community, newSigner, sequence, deadline).
+    function requestRecovery(
+        uint32 community,
+        address newSigner,
+        uint64 deadline,
+        bytes calldata newSignature
+    ) external onlyRole(REGISTRAR_ROLE) {
+        _requireBefore(deadline);
+        _requireActive(community);
+        bytes32 digest = _rotationDigest(community, newSigner, deadline);
+        _requireHeld(community, newSigner, digest, newSignature);
+        uint64 effectiveAt = uint64(block.timestamp) + RECOVERY_DELAY;
+        _recoveries[community] = Recovery(newSigner, effectiveAt, _positions[community].sequence);
+        emit RecoveryRequested(community, newSigner, effectiveAt);
+    }
+
+    /// @notice Puts the announced signer in place once nobody has objected; anyone may call it.
+    function applyRecovery(uint32 community) external {
+        _requireActive(community);
+        Recovery memory recovery = _recoveries[community];
+        if (recovery.effectiveAt == 0) revert NoRecovery(community);
+        uint24 sequence = _positions[community].sequence;
+        if (recovery.sequence != sequence) {
+            revert StaleSequence(community, recovery.sequence, sequence);
         }
-        _positions[community].signer = newSigner;
-        emit SignerRotated(community, oldSigner, newSigner);
+        if (block.timestamp < recovery.effectiveAt) {
+            revert RecoveryTooEarly(community, recovery.effectiveAt, uint64(block.timestamp));
+        }
+        delete _recoveries[community];
+        _positions[community].sequence = sequence + 1;
+        _replaceSigner(community, recovery.newSigner);
     }
 
     /// @notice Raises a debt limit at once; a cut is only announced, and applied after the delay.
@@ -242,7 +288,10 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
 
     /// @notice Lets a community leave once it owes nothing and is owed nothing.
     /// @param signature The community's over Exit(community, sequence, deadline).
-    function exit(uint32 community, uint64 deadline, bytes calldata signature) external whenNotPaused {
+    function exit(uint32 community, uint64 deadline, bytes calldata signature)
+        external
+        whenNotPaused
+    {
         _requireBefore(deadline);
         Position storage position = _positions[community];
         uint24 sequence = position.sequence;
@@ -273,6 +322,11 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
     /// @notice The cut that waits for a community; `effectiveAt` is zero when there is none.
     function limitCutOf(uint32 community) external view returns (LimitCut memory) {
         return _limitCuts[community];
+    }
+
+    /// @notice The recovery that waits for a community; `effectiveAt` is zero when there is none.
+    function recoveryOf(uint32 community) external view returns (Recovery memory) {
+        return _recoveries[community];
     }
 
     /// @notice What the communities in a batch sign.
@@ -329,9 +383,44 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
         position.balanceMinutes = balanceMinutes;
     }
 
+    function _rotationDigest(uint32 community, address newSigner, uint64 deadline)
+        private
+        view
+        returns (bytes32)
+    {
+        uint24 sequence = _positions[community].sequence;
+        return _hashTypedDataV4(
+            keccak256(abi.encode(ROTATE_TYPEHASH, community, newSigner, sequence, deadline))
+        );
+    }
+
+    /// @dev A mistyped address, or another community's, must never become a signer.
+    function _requireHeld(
+        uint32 community,
+        address newSigner,
+        bytes32 digest,
+        bytes calldata newSignature
+    ) private view {
+        _requireFree(community, newSigner);
+        if (!SignatureChecker.isValidSignatureNowCalldata(newSigner, digest, newSignature)) {
+            revert BadSignature(community, newSigner);
+        }
+    }
+
+    function _replaceSigner(uint32 community, address newSigner) private {
+        address oldSigner = _positions[community].signer;
+        _takeSigner(community, newSigner);
+        _positions[community].signer = newSigner;
+        emit SignerRotated(community, oldSigner, newSigner);
+    }
+
     function _takeSigner(uint32 community, address signer) private {
-        if (signer == address(0) || _signerTaken[signer]) revert SignerUnusable(community, signer);
+        _requireFree(community, signer);
         _signerTaken[signer] = true;
+    }
+
+    function _requireFree(uint32 community, address signer) private view {
+        if (signer == address(0) || _signerTaken[signer]) revert SignerUnusable(community, signer);
     }
 
     function _requireActive(uint32 community) private view {

@@ -66,9 +66,12 @@ SENTENCES: Mapping[str, str] = {
     "LimitCutTooEarly": "The cut for community {community} takes effect at {effectiveAt}; the "
     "chain's clock says {timestamp}.",
     "NoLimitCut": "No cut of a limit waits for community {community}.",
+    "NoRecovery": "No recovery waits for community {community}.",
     "NotActive": "Community {community} is not active on the chain (status {status}).",
     "NotAscending": "Entry {community} follows {previous}; entries must ascend, each once.",
     "NotZeroSum": "The batch sums to {sumMinutes} min instead of zero.",
+    "RecoveryTooEarly": "The recovery of community {community} takes effect at {effectiveAt}; "
+    "the chain's clock says {timestamp}.",
     "SignatureCountMismatch": "The batch has {entries} entries and {signatures} signatures.",
     "SignerUnusable": "{signer} cannot sign for community {community}: zero, or used before.",
     "StaleSequence": "Community {community} is at sequence {expected}; {sequence} was given.",

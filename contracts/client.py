@@ -82,6 +82,18 @@ class SettlementChain(Connection):
             limit, effective_at = self._contract.functions.limitCutOf(number).call()
         return (limit, effective_at) if effective_at else None
 
+    def recovery(self, number: int) -> tuple[str, int] | None:
+        """The key announced for a community that lost its own, and when it takes over.
+
+        A community that sees one it did not ask for signs anything, and the recovery is void.
+        """
+        with in_words():
+            found = self._contract.functions.recoveryOf(number).call()
+        signer, effective_at, sequence = found
+        if not effective_at or sequence != self.position(number).sequence:
+            return None
+        return signer, effective_at
+
     def digest(self, batch: Batch) -> bytes:
         """What every community in the batch signs; computed here, without the chain."""
         return self.consents.batch_digest(batch)
@@ -153,6 +165,29 @@ class SettlementChain(Connection):
         """Replaces a community's settlement key; both keys have signed, anyone may send it."""
         arguments = (number, _account(new_signer), deadline, old_signature, new_signature)
         return self._prepare("rotateSigner", *arguments, key=sender_key, nonce=nonce)
+
+    def prepare_request_recovery(
+        self,
+        number: int,
+        new_signer: str,
+        *,
+        deadline: int,
+        new_signature: bytes,
+        sender_key: bytes,
+        nonce: int | None = None,
+    ) -> SignedTransaction:
+        """Announces a new key for a community that has lost its own (registrar).
+
+        Anything that the community signs during the delay ends it.
+        """
+        arguments = (number, _account(new_signer), deadline, new_signature)
+        return self._prepare("requestRecovery", *arguments, key=sender_key, nonce=nonce)
+
+    def prepare_apply_recovery(
+        self, number: int, *, sender_key: bytes, nonce: int | None = None
+    ) -> SignedTransaction:
+        """Puts the announced key in place once its delay is over; anyone may send it."""
+        return self._prepare("applyRecovery", number, key=sender_key, nonce=nonce)
 
     def prepare_request_debt_limit(
         self,

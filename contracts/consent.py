@@ -87,7 +87,9 @@ class Consents:
     def sign_rotation(
         self, private_key: bytes, *, community: int, new_signer: str, sequence: int, deadline: int
     ) -> bytes:
-        """One of the two signatures that replace a signer: the old key's and the new key's."""
+        """A signature for a new signer: the old key's and the new key's for a rotation, the new
+        key's alone for a recovery.
+        """
         message = {
             "community": community,
             "newSigner": new_signer,

@@ -187,9 +187,23 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "consensus: for demonstrations, tests and first months, not for parties who distrust "
         "each other.",
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE.sqlite")
-    parser.add_argument("--rpc", type=_endpoint, default=("127.0.0.1", 8545), metavar="HOST:PORT")
-    parser.add_argument("--chain-id", type=int, default=CHAIN_ID, metavar="N")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="FILE.sqlite", help="made if missing"
+    )
+    parser.add_argument(
+        "--rpc",
+        type=_endpoint,
+        default=("127.0.0.1", 8545),
+        metavar="HOST:PORT",
+        help="where to listen, loopback only; port 0 takes a free one (127.0.0.1:8545)",
+    )
+    parser.add_argument(
+        "--chain-id",
+        type=int,
+        default=CHAIN_ID,
+        metavar="N",
+        help=f"the chain's own number, kept with the file ({CHAIN_ID})",
+    )
     parser.add_argument(
         "--fund",
         type=_address,

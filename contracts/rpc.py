@@ -9,6 +9,7 @@ from typing import Any
 
 from eth._utils.address import generate_contract_address
 from eth.abc import BlockAPI, LogAPI, SignedTransactionAPI
+from eth.constants import ZERO_ADDRESS
 from eth.exceptions import HeaderNotFound
 from eth_bloom.bloom import BloomFilter
 from eth_utils.address import to_checksum_address
@@ -21,7 +22,6 @@ FEE_HISTORY_BLOCKS_MAX = 1_024
 TRANSACTION_BYTES_MAX = 128 * 1024
 PRIORITY_FEE_WEI = 10**9
 LATEST = ("latest", "pending", "safe", "finalized")  # one operator, no forks: all are the head
-ZERO_BYTES = {"address": bytes(20), "nonce": bytes(8), "word": bytes(32)}
 
 
 @dataclass
@@ -237,7 +237,7 @@ def _call(call: object) -> Call:
         raise RpcError(-32602, "a call object was expected")
     to = call.get("to")
     return Call(
-        sender=_bytes(call.get("from", text(ZERO_BYTES["address"])), length=20),
+        sender=_bytes(call.get("from", text(ZERO_ADDRESS)), length=20),
         to=_bytes(to, length=20) if to else b"",
         data=_bytes(call.get("input") or call.get("data") or "0x"),
         value=_number(call.get("value", "0x0")),

@@ -17,6 +17,7 @@ from tests.contracts.district import (
 from tests.contracts.refusals import refused
 
 CUT_DELAY_SECONDS = 7 * 86_400
+RECOVERY_DELAY_SECONDS = 14 * 86_400
 NEW_KEY = community_key(1, generation=1)
 
 
@@ -198,6 +199,67 @@ def test_a_key_is_replaced_while_the_contract_is_paused(district: District) -> N
     district.apply(district.chain.prepare_pause(sender_key=OFFICE_KEY))
     district.apply(rotate(district, old=community_key(1), new=NEW_KEY))
     assert district.chain.position(1).signer == address_of(NEW_KEY)
+
+
+def recover(
+    district: District, *, proof: bytes = NEW_KEY, sender: bytes = OFFICE_KEY
+) -> SignedTransaction:
+    until = deadline(district)
+    signature = district.chain.consents.sign_rotation(
+        proof,
+        community=1,
+        new_signer=address_of(NEW_KEY),
+        sequence=district.chain.position(1).sequence,
+        deadline=until,
+    )
+    return district.chain.prepare_request_recovery(
+        1, address_of(NEW_KEY), deadline=until, new_signature=signature, sender_key=sender
+    )
+
+
+def test_a_lost_key_is_replaced_after_a_delay(district: District) -> None:
+    chain = district.chain
+    district.settle({1: -90, 2: 90})
+
+    def take_over() -> SignedTransaction:
+        return chain.prepare_apply_recovery(1, sender_key=STRANGER_KEY)
+
+    assert refused(take_over) == ("chain.no_recovery", {"community": 1})
+    stranger = refused(lambda: recover(district, sender=STRANGER_KEY))
+    assert stranger[0] == "chain.access_control_unauthorized_account"
+    assert refused(lambda: recover(district, proof=STRANGER_KEY))[0] == "chain.bad_signature"
+    district.apply(recover(district))
+    announced = chain.recovery(1)
+    assert announced is not None
+    assert announced[0] == address_of(NEW_KEY)
+    code, details = refused(take_over)
+    assert (code, details["effectiveAt"]) == ("chain.recovery_too_early", announced[1])
+    district.clock.seconds = announced[1]
+    district.apply(take_over())
+    position = chain.position(1)
+    assert (position.signer, position.balance_minutes) == (address_of(NEW_KEY), -90)
+    assert refused(take_over)[0] == "chain.no_recovery"
+
+
+def test_whatever_a_community_signs_ends_a_recovery(district: District) -> None:
+    district.apply(recover(district))
+    district.settle({1: -90, 2: 90})  # the key is alive
+    assert district.chain.recovery(1) is None
+    district.clock.seconds += RECOVERY_DELAY_SECONDS + 60
+    code, details = refused(lambda: district.chain.prepare_apply_recovery(1, sender_key=OFFICE_KEY))
+    assert code == "chain.stale_sequence"
+    assert details == {"community": 1, "sequence": 0, "expected": 1}
+    assert district.chain.position(1).signer == address_of(community_key(1))
+
+
+def test_a_recovery_does_not_take_a_key_that_serves(district: District) -> None:
+    district.apply(recover(district))
+    claim = district.chain.prepare_register(4, address_of(NEW_KEY), 1, sender_key=OFFICE_KEY)
+    district.apply(claim)
+    assert refused(lambda: recover(district))[0] == "chain.signer_unusable"
+    district.clock.seconds += RECOVERY_DELAY_SECONDS + 60
+    code, _ = refused(lambda: district.chain.prepare_apply_recovery(1, sender_key=OFFICE_KEY))
+    assert code == "chain.signer_unusable"
 
 
 def test_a_community_leaves_at_zero_and_may_return(district: District) -> None:
