@@ -243,4 +243,3 @@ def _status(request: AnyRequest) -> Status:
 
 
 routes = [list_requests, show_report, do_report, show, step, rate, reopen]
-cards = [card]

@@ -17,7 +17,7 @@ LAMP = {"title": "Lamp", "description": "Dark", "location": "7-2", "category": "
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[ClientHouse]:
     routes = [*api.routes, *pages.routes, *residents_pages.routes]
-    with house_at(tmp_path, routes, pages.cards) as house:
+    with house_at(tmp_path, routes, [pages.card]) as house:
         yield house
 
 

@@ -33,6 +33,10 @@ class HouseSettingsForTests:
     directory: Path
     credit_limit_minutes: int = 300
 
+    @property
+    def exports(self) -> Path:
+        return self.directory / "training"
+
 
 @dataclass
 class ClientHouse:

@@ -1,0 +1,1 @@
+"""How many requests next week: counts kept, exported for training, and what the forecast says."""
