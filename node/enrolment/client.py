@@ -1,6 +1,6 @@
 """Calls to the district's office: TLS against its own root, deadlines, refusals in words."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import UTC
 from typing import Any, TypeVar
 
@@ -46,6 +46,9 @@ STATES = {
 
 Reply = TypeVar("Reply")
 
+OnSent = Callable[[str, int], Awaitable[None]]
+"""Told of every request that the office answered: its method's name, and its bytes."""
+
 
 class EnrolmentClient:
     """The office's door for those who hold an invitation."""
@@ -74,8 +77,9 @@ class EnrolmentClient:
 class MembershipClient:
     """What an enrolled community asks of the office, under its own certificate."""
 
-    def __init__(self, membership: Membership) -> None:
+    def __init__(self, membership: Membership, on_sent: OnSent | None = None) -> None:
         self._address = membership.directory.member_address
+        self._on_sent = on_sent
         self._channel = grpc.aio.secure_channel(
             self._address,
             grpc.ssl_channel_credentials(
@@ -160,7 +164,10 @@ class MembershipClient:
         self, method: str, request: Any, *, timeout_seconds: float = CALL_TIMEOUT_SECONDS
     ) -> Any:
         call = getattr(self._stub, method)(request, timeout=timeout_seconds)
-        return await _answer(call, self._address)
+        reply = await _answer(call, self._address)
+        if self._on_sent is not None:
+            await self._on_sent(method, request.ByteSize())
+        return reply
 
 
 async def _answer(call: Awaitable[Reply], address: str) -> Reply:

@@ -11,11 +11,19 @@ from hashlib import sha256
 
 import structlog
 
-from node.enrolment.client import MembershipClient
+from node.enrolment.client import MembershipClient, OnSent
 from node.enrolment.directory import Directory, Membership
 from node.enrolment.keys import certificate_request
 from node.enrolment.refusals import CertificateExpired, OfficeUnreachable
-from node.enrolment.rounds import Model, News, Report, RoundHandler, RoundNotice, RoundState
+from node.enrolment.rounds import (
+    BatchProposal,
+    Model,
+    News,
+    Report,
+    RoundHandler,
+    RoundNotice,
+    RoundState,
+)
 from node.kernel.errors import DomainError
 from node.kernel.ports import Clock
 
@@ -33,7 +41,7 @@ class MembershipLoop:
 
     `on_membership` hears of every new directory or certificate, `on_model` of a model that `report`
     does not name yet, `rounds` is asked for positions and signatures. Each runs inside the loop;
-    one that fails is logged and asked again at the next beat.
+    one that fails is logged and asked again at the next beat. `on_sent` hears of all that left.
     """
 
     def __init__(
@@ -45,6 +53,7 @@ class MembershipLoop:
         report: Callable[[], Report] = Report,
         on_membership: Told | None = None,
         on_model: Callable[[Model], Awaitable[None]] | None = None,
+        on_sent: OnSent | None = None,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         self.membership = membership
@@ -53,6 +62,7 @@ class MembershipLoop:
         self._report = report
         self._on_membership = on_membership
         self._on_model = on_model
+        self._on_sent = on_sent
         self._heartbeat_seconds = heartbeat_seconds
         self._client: MembershipClient | None = None
         self._ended_round: bytes | None = None
@@ -107,6 +117,10 @@ class MembershipLoop:
             await self._fetch_model(news.model_sha256)
         return news
 
+    async def batch(self, round_id: bytes) -> BatchProposal:
+        """A batch of an earlier round, for the one who was away when it was proposed."""
+        return await self._dial().batch(round_id)
+
     async def _attend(self, rounds: RoundHandler, notice: RoundNotice) -> None:
         client = self._dial()
         if notice.state is RoundState.COLLECTING and not notice.has_position:
@@ -153,7 +167,7 @@ class MembershipLoop:
 
     def _dial(self) -> MembershipClient:
         if self._client is None:
-            self._client = MembershipClient(self.membership)
+            self._client = MembershipClient(self.membership, self._on_sent)
         return self._client
 
     async def _hang_up(self) -> None:

@@ -41,7 +41,8 @@ class Sealed:
 class Sealer(Protocol):
     """Signs in the name of this community; app.py hands the real one in."""
 
-    community: str
+    @property
+    def community(self) -> str: ...
 
     def seal(self, envelope: Envelope) -> Sealed: ...
 

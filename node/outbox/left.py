@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from node.outbox import service
 
 OFFICE = "office"  # the district's office, as a recipient
-TRAINING_FILE = "left.jsonl"
+UPDATES_FILE = "left.jsonl"
 
 
 class Left(NamedTuple):
@@ -33,7 +33,7 @@ def left(session: Session, exports: Path) -> list[Left]:
         Left(row.kind, row.recipient, row.messages, row.bytes)
         for row in service.departures(session)
     ]
-    updates = list(_update_sizes(exports / TRAINING_FILE))
+    updates = list(_update_sizes(exports / UPDATES_FILE))
     if updates:
         counted.append(Left("model_update", OFFICE, len(updates), sum(updates)))
     return sorted(counted, key=lambda line: (line.to, line.kind))

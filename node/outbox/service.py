@@ -27,9 +27,9 @@ _SET_ANSWER = (
     .values(
         state=OutboxState.ANSWERED,
         attempts=OUTBOX.c.attempts + 1,
-        answered_at=bindparam("now"),
-        answer_payload=bindparam("payload"),
-        answer_signature=bindparam("signature"),
+        answered_at=bindparam("new_moment"),
+        answer_payload=bindparam("new_payload"),
+        answer_signature=bindparam("new_signature"),
     )
     .returning(OUTBOX.c.attempts)
 )
@@ -134,8 +134,10 @@ def answered(
     session: Session, clock: Clock, *, message: Outgoing, recipient: str, answer: Sealed
 ) -> bool:
     """Keep the answer to a message; False when it was answered before."""
-    given = {"payload": answer.payload, "signature": answer.signature, "now": clock.now()}
-    attempts = session.execute(_SET_ANSWER, given | {"key": message.id}).scalar()
+    given = {"new_payload": answer.payload, "new_signature": answer.signature}
+    given_at = {"new_moment": clock.now(), "key": message.id}
+    done = session.connection().execute(_SET_ANSWER, given | given_at)
+    attempts = done.scalar()
     if attempts == 1:  # sending the same bytes again tells nobody more
         _record_first_try(session, clock, message=message, recipient=recipient)
     return attempts is not None

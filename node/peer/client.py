@@ -17,9 +17,12 @@ from protos.peer_pb2_grpc import PeerStub
 
 CALL_SECONDS_MAX = 20.0
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
-CHANNEL_OPTIONS = (
+SIZE_OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+)
+CHANNEL_OPTIONS = (
+    *SIZE_OPTIONS,
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),

@@ -34,8 +34,8 @@ class SettlementRounds:
         database: Database,
         clock: Clock,
         sealer: Sealer,
-        chain: Chain,
         *,
+        chain: Callable[[], Chain | None],
         verify: Verify,
         directory: Callable[[], Directory],
         settlement_key: bytes,
@@ -49,7 +49,12 @@ class SettlementRounds:
         self._settlement_key = settlement_key
 
     async def state_position(self, notice: RoundNotice) -> Position | None:
-        """Our both-signed debts, once all are countersigned or the round is about to close."""
+        """Our both-signed debts, once all are countersigned or the round is about to close.
+
+        None while no chain is configured: we could not check what we would be asked to sign.
+        """
+        if self._chain() is None:
+            return None
         open_count = await self._database.run(self._state_and_propose)
         if open_count and self._clock.now() < notice.closes_at - HURRY:
             return None
@@ -74,7 +79,9 @@ class SettlementRounds:
 
     async def keep(self, proposal: BatchProposal) -> bytes:
         """Check the batch against our books, sign it, store it; raises BatchWrong."""
-        batch = proposal.batch
+        batch, chain = proposal.batch, self._chain()
+        if chain is None:
+            raise rules.BatchWrong(problem="no chain is configured here")
         with self._database.read() as session:
             if (known := session.get(Batch, batch.round_id)) is not None:
                 return known.signature
@@ -85,9 +92,9 @@ class SettlementRounds:
             root=batch.merkle_root,
             deltas=self._deltas(batch.entries),
         )
-        own = await self._check_entry(batch.entries)
-        signature = await asyncio.to_thread(self._chain.sign_batch, batch, self._settlement_key)
-        digest = await asyncio.to_thread(self._chain.digest, batch)
+        own = await self._check_entry(chain, batch.entries)
+        signature = await asyncio.to_thread(chain.sign_batch, batch, self._settlement_key)
+        digest = await asyncio.to_thread(chain.digest, batch)
 
         def store(session: Session) -> None:
             statement_ids = service.own_statements(
@@ -117,11 +124,13 @@ class SettlementRounds:
             raise rules.BatchWrong(problem=f"it names a community {unknown[0]} nobody knows")
         return {names[entry.community]: entry.delta_minutes for entry in entries}
 
-    async def _check_entry(self, entries: tuple[BatchEntry, ...]) -> BatchEntry | None:
+    async def _check_entry(
+        self, chain: Chain, entries: tuple[BatchEntry, ...]
+    ) -> BatchEntry | None:
         member = self._directory().member(self._sealer.community)
         own = next((one for one in entries if member and one.community == member.number), None)
         if own is not None:
-            position = await asyncio.to_thread(self._chain.position, own.community)
+            position = await asyncio.to_thread(chain.position, own.community)
             if position.sequence != own.sequence:
                 raise rules.BatchWrong(
                     problem=f"our next sequence is {position.sequence}, it says {own.sequence}"

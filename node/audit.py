@@ -1,0 +1,58 @@
+"""Do the books hold? Ledger, receipts and chain, each checked against what was written."""
+
+from dataclasses import asdict, dataclass
+
+from contracts.terms import ChainRefused, ChainUnavailable
+from node.app import Node
+from node.kernel.errors import DomainError
+from node.kernel.ports import Chain
+from node.ledger.audit import audit_ledger
+from node.settlement import service as settlement
+from node.settlement.watch import unbooked_minutes
+
+CHAIN_AGREES = "agrees"
+CHAIN_NOT_CONFIGURED = "not configured"
+CHAIN_UNREACHABLE = "unreachable"
+CHAIN_DIFFERS = "differs"
+
+
+class BooksDoNotFit(DomainError):
+    code = "audit.books_do_not_fit"
+    message = "Something does not fit: {problem}. Stop the node and call for help; change nothing."
+
+
+@dataclass(frozen=True)
+class Audit:
+    """`ok` speaks of everything that could be checked; `chain` says whether the chain was."""
+
+    ok: bool
+    entries: int
+    head: str
+    chain: str
+    problem: str
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+async def audit(node: Node, chain: Chain | None) -> Audit:
+    """Replay the ledger, compare receipts with clearing accounts, and both with the chain."""
+    with node.database.read() as session:
+        books = audit_ledger(session)
+        problem = books.problem or settlement.audit_receipts(session)
+        booked = settlement.settled_position(session)
+    chain_says = CHAIN_NOT_CONFIGURED
+    member = node.membership and node.membership.directory.member(node.community)
+    if chain is not None and member:
+        try:
+            on_chain = chain.position(member.number).balance_minutes
+            expected = booked + await unbooked_minutes(node.database, chain, member.number)
+        except (ChainUnavailable, ChainRefused):
+            chain_says = CHAIN_UNREACHABLE
+        else:
+            chain_says = CHAIN_AGREES if on_chain == expected else CHAIN_DIFFERS
+            if on_chain != expected:
+                problem = problem or (
+                    f"the chain shows {on_chain} minutes, our books say {expected}"
+                )
+    return Audit(not problem, books.entries, books.head, chain_says, problem)

@@ -1,0 +1,238 @@
+"""`linli-node`: what the operator of one community's node can say."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.orm import Session
+
+from node import migrations, settings
+from node.kernel.clock import SystemClock
+from node.kernel.errors import BadInput
+from node.kernel.ids import new_id
+from node.kernel.terminal import run, say
+from node.residents.rules import Role
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="One community's node: repairs, points, time bank, council.\n\n"
+    "First time: init, join, serve. Every command explains itself with --help.",
+)
+residents_app = typer.Typer(no_args_is_help=True, help="Residents, from the operator's desk.")
+app.add_typer(residents_app, name="resident")
+
+Directory = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The node's folder: settings, keys, database.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+
+
+@app.command()
+def init(
+    directory: Directory,
+    name: Annotated[str, typer.Option(help="The community's name, as residents read it.")],
+    database: Annotated[
+        str, typer.Option(help="postgresql+psycopg://…; left out: SQLite in DIR.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Make a new node in DIR: its settings file and its empty database."""
+    made = settings.create(directory, name=name, database=database)
+    try:
+        migrations.migrate(made.database_url)
+    except BaseException:
+        (made.directory / settings.FILE_NAME).unlink()  # so that init can be said again
+        raise
+    sentence = f"{directory} holds the node of {name} now. Next: linli-node join, linli-node serve."
+    say({"directory": str(made.directory), "name": name}, as_json=as_json, sentence=sentence)
+
+
+@app.command()
+def join(
+    directory: Directory,
+    invitation: Annotated[
+        str, typer.Option(help="The text that the district's office gave you (linli1.…).")
+    ],
+    peer: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where neighbours reach this node.")
+    ] = settings.HOST_AND_PORT_DEFAULTS["peer"],
+    as_json: Json = False,
+) -> None:
+    """Join the district: make keys, send the request, wait for the office to approve it.
+
+    Private keys never leave DIR. Interrupted? Say the same again.
+    """
+    from node.enrolment.join import join as join_district  # grpc: only where it is used
+
+    settings.load(directory)
+    membership = asyncio.run(
+        join_district(
+            directory,
+            invitation,
+            peer,
+            on_waiting=lambda: typer.echo("Sent. Waiting for the office to approve.", err=True),
+        )
+    )
+    facts = {"community": membership.community, "district": membership.directory.district}
+    sentence = f"This node is {membership.community} in {membership.directory.district} now."
+    say(facts, as_json=as_json, sentence=sentence)
+
+
+@app.command()
+def serve(
+    directory: Directory,
+    http: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Pages and API for residents.")
+    ] = settings.HOST_AND_PORT_DEFAULTS["http"],
+    peer: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="For the other communities.")
+    ] = settings.HOST_AND_PORT_DEFAULTS["peer"],
+) -> None:
+    """Serve until stopped. Office, chain and neighbours may be down: residents do not notice."""
+    from node.serve import serve as serve_node
+
+    with _node(directory) as node:
+        asyncio.run(serve_node(node, http=http, peer=peer))
+
+
+@app.command()
+def migrate(directory: Directory, as_json: Json = False) -> None:
+    """Bring the database to this program's shape, after an update of the program."""
+    before, after = migrations.migrate(settings.load(directory).database_url)
+    sentence = f"The database was at step {before} and is at step {after}."
+    say({"before": before, "after": after}, as_json=as_json, sentence=sentence)
+
+
+@app.command(name="import")
+def import_panel(
+    directory: Directory,
+    panel: Annotated[Path, typer.Argument(help="CSV or CSV.GZ: date, community, category, count.")],
+    community: Annotated[str, typer.Option(help="Which community of the file is this one.")],
+    as_json: Json = False,
+) -> None:
+    """Take over past request counts for the forecast. All of the file or nothing of it."""
+    from node.forecast import service as forecast
+    from node.forecast.panel import read_panel
+
+    with _node(directory) as node:
+        rows = list(read_panel(panel, community))
+        count = node.database.do(lambda session: forecast.import_history(session, rows))
+        with node.database.read() as session:
+            forecast.write_exports(session, node.clock, node.settings.exports)
+    days = len({row.date for row in rows})
+    sentence = f"{count} counts of {days} days are in the books of the forecast."
+    say({"counts": count, "days": days}, as_json=as_json, sentence=sentence)
+
+
+@residents_app.command(name="add")
+def add_resident(
+    directory: Directory,
+    name: Annotated[str, typer.Option(help="As the desk knows them.")],
+    phone: Annotated[str, typer.Option(help="5 to 15 digits; the resident signs in with it.")],
+    role: Annotated[
+        list[Role] | None, typer.Option(help="More than a resident? May be said several times.")
+    ] = None,
+    ask_pin: Annotated[
+        bool, typer.Option("--pin", help="Read a PIN from standard input, so they can sign in.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Register a resident, such as the first clerk; the others join at the desk."""
+    from node.residents import service as residents
+
+    pin_hash = residents.hash_pin(sys.stdin.readline().strip()) if ask_pin else None
+    resident_id = new_id()
+    with _node(directory) as node:
+
+        def command(session: Session) -> None:
+            residents.join(
+                session,
+                node.clock,
+                resident_id=resident_id,
+                name=name,
+                phone=phone,
+                pin_hash=pin_hash,
+                credit_limit_minutes=node.settings.credit_limit_minutes,
+            )
+            for one in role or ():
+                residents.grant(session, node.clock, resident_id=resident_id, role=one)
+
+        node.database.do(command)
+    sentence = f"Registered under the id {resident_id}."
+    say({"id": str(resident_id)}, as_json=as_json, sentence=sentence)
+
+
+@app.command()
+def token(
+    directory: Directory,
+    role: Annotated[Role, typer.Option(help="What the program may do.")],
+    as_json: Json = False,
+) -> None:
+    """Make a token for a program: Authorization: Bearer TOKEN. It is shown this once."""
+    from node.residents import service as residents
+
+    with _node(directory) as node:
+        secret = node.database.do(
+            lambda session: residents.issue_token(session, node.clock, token_id=new_id(), role=role)
+        )
+    say({"token": secret, "role": role.value}, as_json=as_json, sentence=secret)
+
+
+@app.command()
+def audit(directory: Directory, as_json: Json = False) -> None:
+    """Replay the books: sums, limits, hash chain, receipts, and whether the chain agrees.
+
+    Exit status 2 names the first thing that does not fit.
+    """
+    from node.audit import BooksDoNotFit
+    from node.audit import audit as audit_node
+    from node.member import open_chain
+
+    with _node(directory) as node:
+        chain = open_chain(node.settings, node.membership) if node.membership else None
+        found = asyncio.run(audit_node(node, chain))
+    head = found.head[:16]
+    sentence = f"{found.entries} entries up to {head}…: the books fit. Chain: {found.chain}."
+    if found.ok or as_json:
+        say(found.as_json(), as_json=as_json, sentence=sentence)
+    if not found.ok:
+        raise BooksDoNotFit(problem=found.problem)
+
+
+@app.command()
+def left(directory: Directory, as_json: Json = False) -> None:
+    """List all that ever left this house: kind, for whom, how often, how many bytes."""
+    from node.outbox.left import left as all_that_left
+
+    with _node(directory) as node, node.database.read() as session:
+        lines = all_that_left(session, node.settings.exports)
+    table = "\n".join(f"{one.to:20} {one.kind:20} {one.messages:8} {one.bytes:12}" for one in lines)
+    say(
+        {"left": [one._asdict() for one in lines]},
+        as_json=as_json,
+        sentence=table or "Nothing has left.",
+    )
+
+
+@contextmanager
+def _node(directory: Path) -> Iterator[Any]:
+    """The node in DIR, closed again at the end."""
+    if not directory.exists():
+        raise BadInput(field="DIR", problem=f"{directory} does not exist")
+    from node.app import Node  # the web framework: only for commands that need the node
+
+    node = Node(settings.load(directory), clock=SystemClock())
+    try:
+        yield node
+    finally:
+        node.close()
+
+
+def main() -> None:
+    """Entry point of `linli-node`."""
+    run(app)

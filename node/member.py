@@ -1,0 +1,239 @@
+"""What a node runs only once it belongs to a district: peers, office, chain, training.
+
+None of it is needed to serve residents: each part waits by itself while its other side is away.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import socket
+from collections.abc import Coroutine
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from node.app import Node
+from node.enrolment.directory import Membership
+from node.enrolment.loop import MembershipLoop
+from node.enrolment.rounds import Model, Report
+from node.forecast import service as forecast
+from node.forecast.comparison import MODEL_FILE, forecast_folder
+from node.forecast.supernode import SuperNodePlace, supernode
+from node.kernel.errors import DomainError
+from node.kernel.files import private_folder, write_file
+from node.kernel.ports import Chain
+from node.kernel.process import SupervisedProcess
+from node.outbox import service as outbox
+from node.outbox.left import OFFICE, UPDATES_FILE
+from node.outbox.relay import Relay
+from node.peer import wire
+from node.peer.answers import Answers
+from node.peer.client import SIZE_OPTIONS, GrpcPeers
+from node.peer.servicer import GrpcPeerServicer, Inbox
+from node.peer.tls import TlsMaterial, server_credentials
+from node.settings import Settings
+from node.settlement.rounds import SettlementRounds
+from node.settlement.watch import ChainWatch
+from protos.peer_pb2_grpc import add_PeerServicer_to_server
+
+STOP_GRACE_SECONDS = 2.0
+CARD_FILE = "model.json"
+
+log = structlog.get_logger()
+
+
+class PortInUse(DomainError):
+    code = "node.port_in_use"
+    message = "{address} cannot be used: another program listens there, or it is not ours."
+
+
+def open_chain(settings: Settings, membership: Membership) -> Chain | None:
+    """The settlement contract, if a chain is configured and the district has deployed one."""
+    directory = membership.directory
+    if not settings.rpc or directory.contract_address is None or directory.chain_id is None:
+        return None
+    from contracts.client import SettlementChain  # web3 is a second and 50 MB: only when needed
+
+    return SettlementChain(
+        settings.rpc, contract_address=directory.contract_address, chain_id=directory.chain_id
+    )
+
+
+class MemberServices:
+    """Starts and stops all that deals with the district."""
+
+    def __init__(self, node: Node, membership: Membership, *, peer: str) -> None:
+        assert node.sealer is not None, "a member can sign"
+        self._node = node
+        self._sealer = node.sealer
+        self._peer_address = peer
+        self._membership = membership
+        self._answers = Answers(node.clock, node.sealer, node.book)
+        self._peers = GrpcPeers(node.book, _material(membership))
+        self._server: grpc.aio.Server | None = None
+        self._supernode: SupervisedProcess | None = None
+        self._chain: Chain | None = None
+        self._model_path = forecast_folder(node.settings.directory) / MODEL_FILE
+        self._model_sha256 = _sha256_of(self._model_path)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._rounds = SettlementRounds(
+            node.database,
+            node.clock,
+            node.sealer,
+            chain=lambda: self._chain,
+            verify=self._answers.has_signed,
+            directory=lambda: self._membership.directory,
+            settlement_key=membership.keys.settlement_private_key,
+        )
+        self._loop = MembershipLoop(
+            membership,
+            clock=node.clock,
+            rounds=self._rounds,
+            report=self._report,
+            on_membership=self._on_membership,
+            on_model=self._on_model,
+            on_sent=self._on_sent,
+            heartbeat_seconds=node.settings.heartbeat_seconds,
+        )
+
+    async def start(self) -> None:
+        """Listen for neighbours and start the loops; raises PortInUse."""
+        await self._listen()
+        node = self._node
+        relay = Relay(
+            node.database,
+            node.clock,
+            self._peers,
+            open_question=lambda sealed: wire.decode(sealed.payload),
+            apply_answer=self._answers.apply,
+        )
+        self._run(relay.run())
+        self._run(self._loop.run())
+        await self._use_what_the_directory_offers()
+
+    async def stop(self) -> None:
+        """Stop listening, stop the loops; what is half done goes on from the database later."""
+        if self._server is not None:
+            await self._server.stop(STOP_GRACE_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._peers.close()
+        if self._supernode is not None:
+            await self._supernode.stop()
+
+    async def _listen(self) -> None:
+        node = self._node
+        inbox = Inbox(
+            node.database, node.clock, self._sealer, node.book, answer=self._answers.answer
+        )
+        server = grpc.aio.server(options=[*SIZE_OPTIONS, ("grpc.so_reuseport", 0)])
+        add_PeerServicer_to_server(GrpcPeerServicer(inbox), server)  # type: ignore[no-untyped-call]  # generated
+        checks = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+        await checks.set("", health_pb2.HealthCheckResponse.SERVING)
+        try:
+            server.add_secure_port(
+                self._peer_address, server_credentials(_material(self._membership))
+            )
+        except RuntimeError as problem:
+            raise PortInUse(address=self._peer_address) from problem
+        await server.start()
+        self._server = server
+
+    async def _use_what_the_directory_offers(self) -> None:
+        if self._chain is None:
+            self._chain = open_chain(self._node.settings, self._membership)
+            if self._chain is not None:
+                self._watch_chain(self._chain)
+        if self._supernode is None:
+            await self._start_training(self._membership)
+
+    def _watch_chain(self, chain: Chain) -> None:
+        node = self._node
+        watch = ChainWatch(
+            node.database,
+            node.clock,
+            chain,
+            self._rounds,
+            community=node.community,
+            confirmations=node.settings.chain_confirmations,
+            fetch_batch=self._loop.batch,
+        )
+        self._run(watch.run(every_seconds=node.settings.chain_seconds))
+
+    async def _start_training(self, membership: Membership) -> None:
+        node, address = self._node, membership.directory.superlink_address
+        if not node.settings.training or address is None:
+            return
+        if importlib.util.find_spec("flwr") is None:
+            log.info("training_not_installed", extra="training")
+            return
+        place = SuperNodePlace(
+            directory=private_folder(node.settings.directory / "flower"),
+            superlink=address,
+            root_certificate=membership.ca_path,
+            private_key=membership.keys.flower_path,
+            runtime_port=_free_loopback_port(),
+            export=node.settings.exports / forecast.TRAINING_FILE,
+            left=node.settings.exports / UPDATES_FILE,
+        )
+        self._supernode = supernode(place)
+        await self._supernode.start()
+
+    async def _on_membership(self, membership: Membership) -> None:
+        is_renewed = membership.certificate_pem != self._membership.certificate_pem
+        self._membership = membership
+        self._node.use(membership)
+        if is_renewed:
+            self._peers.use(_material(membership))
+            if self._server is not None:
+                await self._server.stop(STOP_GRACE_SECONDS)
+            await self._listen()
+        await self._use_what_the_directory_offers()
+
+    async def _on_model(self, model: Model) -> None:
+        """Keep the district's newest model; the next comparison decides whether it is used."""
+        folder = private_folder(self._model_path.parent)
+        write_file(folder / CARD_FILE, model.card_json.encode())
+        write_file(self._model_path, model.content)
+        self._model_sha256 = model.sha256
+        log.info("model_received", sha256=model.sha256, bytes=len(model.content))
+
+    async def _on_sent(self, kind: str, size: int) -> None:
+        node = self._node
+
+        def count(session: Any) -> None:
+            outbox.record_departure(
+                session, node.clock, kind=kind, recipient=OFFICE, messages=1, size=size
+            )
+
+        await node.database.run(count)
+
+    def _report(self) -> Report:
+        with self._node.database.read() as session:
+            judged = forecast.latest(session)
+        adopted = judged.adopted if judged else ""
+        return Report(model_sha256=self._model_sha256, adopted_arm=adopted)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+
+def _material(membership: Membership) -> TlsMaterial:
+    return TlsMaterial(membership.keys.peer_pem, membership.certificate_pem, membership.ca_pem)
+
+
+def _sha256_of(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
+def _free_loopback_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

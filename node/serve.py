@@ -1,0 +1,154 @@
+"""`linli-node serve`: pages and API for residents, and, for a member, everything district-wide."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+from sqlalchemy.orm import Session
+
+from node.app import Node
+from node.enrolment.directory import load_membership
+from node.exchange import home
+from node.forecast import service as forecast
+from node.forecast.rules import HistoryTooShort
+from node.kernel.errors import BadInput, DomainError
+from node.ledger import service as ledger
+from node.member import MemberServices, PortInUse
+
+SWEEP_SECONDS = 60.0  # between two looks for what has expired
+JOINED_POLL_SECONDS = 2.0  # how soon a serving node notices that it has joined a district
+KEEP_ALIVE_SECONDS = 30
+BACKLOG_CONNECTIONS = 512
+
+log = structlog.get_logger()
+
+
+class _Web(uvicorn.Server):
+    """uvicorn inside our own loop: we decide when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(node: Node, *, http: str, peer: str) -> None:
+    """Serve until SIGTERM or SIGINT; raises PortInUse before anything is half started."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    listening = _listen(http)
+    web = _Web(
+        uvicorn.Config(
+            node.web(),
+            access_log=False,
+            log_config=None,
+            backlog=BACKLOG_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            server_header=False,
+        )
+    )
+    tasks = [asyncio.create_task(_sweep(node))]
+    follower = _Follower(node, peer)
+    try:
+        await follower.start()
+        serving = asyncio.create_task(web.serve(sockets=[listening]))
+        while not web.started and not serving.done():
+            await asyncio.sleep(0.01)
+        tasks.append(asyncio.create_task(follower.wait_for_membership()))
+        _say_ready(node, http=http, peer=peer, is_member=follower.is_member)
+        await stop.wait()
+        web.should_exit = True
+        await serving
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await follower.stop()
+        listening.close()
+
+
+class _Follower:
+    """Runs the member's services as soon as there is a membership."""
+
+    def __init__(self, node: Node, peer: str) -> None:
+        self._node = node
+        self._peer = peer
+        self._services: MemberServices | None = None
+
+    @property
+    def is_member(self) -> bool:
+        return self._services is not None
+
+    async def start(self) -> None:
+        """Start the services of a node that has joined; else nothing yet."""
+        membership = self._node.membership
+        if membership is not None:
+            services = MemberServices(self._node, membership, peer=self._peer)
+            await services.start()
+            self._services = services
+
+    async def wait_for_membership(self) -> None:
+        """Notice `linli-node join` while serving."""
+        while not self.is_member:
+            await asyncio.sleep(JOINED_POLL_SECONDS)
+            membership = load_membership(self._node.settings.directory)
+            if membership is not None:
+                self._node.use(membership)
+                await self.start()
+                log.info("joined", community=membership.community)
+
+    async def stop(self) -> None:
+        if self._services is not None:
+            await self._services.stop()
+
+
+async def _sweep(node: Node) -> None:
+    """Give back what was promised and not used in time; keep the training export fresh."""
+
+    def expire(session: Session) -> None:
+        ledger.expire_holds(session, node.clock)
+        home.expire_passes(session, node.clock)
+
+    while True:
+        try:
+            await node.database.run(expire)
+            await asyncio.to_thread(refresh_exports, node)
+        except DomainError as refusal:
+            log.warning("sweep_refused", code=refusal.code)
+        except Exception as failure:
+            log.error("sweep_failed", error=type(failure).__name__)
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+def refresh_exports(node: Node) -> None:
+    """Write what training and comparison read; a history that is still too short is no trouble."""
+    with node.database.read() as session, contextlib.suppress(HistoryTooShort):
+        forecast.write_exports(session, node.clock, node.settings.exports)
+
+
+def _listen(http: str) -> socket.socket:
+    host, _, port = http.rpartition(":")
+    if not host or not port.isdigit():
+        raise BadInput(field="--http", problem=f"HOST:PORT, not {http}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host.strip("[]"), int(port)))
+    except OSError as problem:
+        listening.close()
+        raise PortInUse(address=http) from problem
+    return listening
+
+
+def _say_ready(node: Node, *, http: str, peer: str, is_member: bool) -> None:
+    facts: dict[str, Any] = {"ready": True, "http": f"http://{http}", "community": node.community}
+    facts["peer"] = peer if is_member else None
+    print(json.dumps(facts), flush=True)  # noqa: T201 (programs wait for this line)

@@ -1,0 +1,27 @@
+"""Every slice's tables, imported in one place, so that migrations and tests know them all."""
+
+from types import ModuleType
+
+import node.council.model
+import node.exchange.model
+import node.forecast.model
+import node.ledger.model
+import node.outbox.model
+import node.points.model
+import node.repairs.model
+import node.residents.model
+import node.settlement.model
+import node.timebank.model
+
+ALL: tuple[ModuleType, ...] = (
+    node.council.model,
+    node.exchange.model,
+    node.forecast.model,
+    node.ledger.model,
+    node.outbox.model,
+    node.points.model,
+    node.repairs.model,
+    node.residents.model,
+    node.settlement.model,
+    node.timebank.model,
+)
