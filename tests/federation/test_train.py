@@ -1,5 +1,7 @@
 """The model learns, its numbers are checked, and a federation in one process averages it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from federation.errors import ModelInvalid, RunConfigInvalid
 from federation.loop import federate
 from federation.metrics import negative_binomial_quantiles
 from federation.model import Counts, Forecaster, negative_log_likelihood
-from federation.train import Recipe, fit_locally, forecast, train_round
+from federation.train import Adam, Recipe, fit_locally, forecast, train_round
 from tests.federation.conftest import WriteExport
 
 SHORT = Recipe(rounds=2, local_steps=30)
@@ -58,6 +60,30 @@ def test_the_loss_falls_and_the_start_is_kept_apart(write_export: WriteExport) -
     assert second.loss < first.loss
     assert first.examples == 4 * len(training_origins(history))
     assert all((start[name] == copy[name]).all() for name in start)
+
+
+def test_adam_is_torchs_own() -> None:
+    ours, theirs = (torch.full((3, 4), 0.5, requires_grad=True) for _ in range(2))
+    target = torch.arange(12.0).reshape(3, 4)
+    optimizer, reference = Adam([ours], learning_rate=3e-3), torch.optim.Adam([theirs], lr=3e-3)
+    for _ in range(50):
+        reference.zero_grad()
+        for parameter in (ours, theirs):
+            (parameter - target).pow(2).mean().backward()  # type: ignore[no-untyped-call] # torch
+        optimizer.step()
+        reference.step()
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_training_does_not_import_torchs_compiler(write_export: WriteExport) -> None:
+    program = (
+        "import sys; from pathlib import Path; from federation.data import load_export\n"
+        "from federation.train import Recipe, fit_locally\n"
+        "fit_locally(load_export(Path(sys.argv[1])), recipe=Recipe(rounds=1, local_steps=1))\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    command = [sys.executable, "-c", program, str(write_export(days=60))]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2], timeout=60)
 
 
 def test_the_same_seed_gives_the_same_bytes(write_export: WriteExport, tmp_path: Path) -> None:
