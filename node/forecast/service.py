@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
@@ -17,6 +17,7 @@ from node.forecast import rules
 from node.forecast.model import DailyCount, Evaluation
 from node.forecast.panel import DayCount
 from node.kernel.errors import IdReused
+from node.kernel.events import Event
 from node.kernel.files import private_folder, write_file
 from node.kernel.ports import Clock
 
@@ -53,9 +54,17 @@ def import_history(session: Session, rows: Iterable[DayCount]) -> int:
     return len(known)
 
 
-def count_request(session: Session, *, category: str, reported_at: datetime) -> None:
-    """One request more on its day: the number that forecasts are made of."""
-    day = rules.local_day(reported_at)
+class Reported(Protocol):
+    """What counting needs of an event such as RepairReported."""
+
+    category: str
+    reported_at: datetime
+
+
+def count_request(session: Session, _clock: Clock, event: Event) -> None:
+    """A reaction: one request more on its day, the number that forecasts are made of."""
+    reported = cast(Reported, event)
+    day, category = rules.local_day(reported.reported_at), reported.category
     same = (DailyCount.date == day, DailyCount.category == category)
     if session.scalar(select(DailyCount.count).where(*same)) is None:
         session.execute(insert(DailyCount).values(date=day, category=category, count=1))

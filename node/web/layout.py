@@ -143,7 +143,7 @@ def page(request: Connection, template: str, *, status: int = 200, **context: An
     return Response(body, status_code=status, media_type=MediaType.HTML)
 
 
-def drawing(template: str, **context: Any) -> Response[str]:
+def picture(template: str, **context: Any) -> Response[str]:
     """An SVG picture from a template, for an <img> or a page of its own."""
     body = _templates.get_template(template).render(context)
     return Response(body, media_type="image/svg+xml")

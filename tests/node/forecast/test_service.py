@@ -2,7 +2,8 @@
 
 import gzip
 from collections.abc import Iterator
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +15,19 @@ from node.forecast import rules, service
 from node.forecast.model import DailyCount
 from node.forecast.panel import DayCount, read_panel
 from node.kernel.errors import DomainError
+from node.kernel.events import Event
 from node.kernel.ids import derived_id
 from tests.node.forecast.answer import answer
 from tests.node.web.client import ClientHouse, house_at
+
+
+@dataclass(frozen=True)
+class Reported(Event):
+    """An event in the shape of RepairReported; the slices do not know each other."""
+
+    category: str
+    reported_at: datetime
+
 
 START = date(2024, 1, 1)
 
@@ -76,7 +87,7 @@ def test_today_and_a_long_silence_stay_out(house: ClientHouse) -> None:
     def report(session: Session) -> None:
         for back in (0, 0, 1):
             reported_at = now - timedelta(days=back)
-            service.count_request(session, category="lift", reported_at=reported_at)
+            service.count_request(session, house.clock, Reported("lift", reported_at))
 
     house.database.do(report)
     assert exports(house).last_day == START + timedelta(days=149)
