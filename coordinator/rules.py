@@ -104,9 +104,16 @@ def round_id(*, number: int, attempt: int) -> bytes:
 
 
 def usable(statements: Iterable[Statement], *, present: Collection[str]) -> list[Statement]:
-    """The statements between communities that are present, in the order of the Merkle leaves."""
-    chosen = (one for one in statements if one.debtor in present and one.creditor in present)
-    return sorted(chosen, key=lambda one: one.statement_id)
+    """The statements between communities that are present, in the order of the Merkle leaves.
+
+    An id that two debtors chose serves one of them; the other's statement waits.
+    """
+    chosen = {
+        one.statement_id: one
+        for one in sorted(statements, key=lambda one: one.debtor, reverse=True)
+        if one.debtor in present and one.creditor in present
+    }
+    return [chosen[statement_id] for statement_id in sorted(chosen)]
 
 
 def within_limits(

@@ -15,7 +15,9 @@ from node.kernel.files import write_file
 from node.kernel.ports import Clock
 
 ATTEMPTS_MAX = 3  # starts of one run: the office may be killed in the middle
+NODES_MIN = 2  # fewer would not be a federation
 ARMS = frozenset({"mean8", "local", "federated"})
+Card = Mapping[str, Any]
 UNFINISHED = (TrainingState.REQUESTED, TrainingState.RUNNING)
 
 
@@ -47,15 +49,15 @@ def next_run(session: Session) -> TrainingRun | None:
     ).first()
 
 
-def begin(session: Session, clock: Clock, *, run_id: int) -> bool:
-    """Note that a run starts; False if it was begun too often and is given up."""
+def begin(session: Session, clock: Clock, *, run_id: int) -> TrainingRun | None:
+    """Note that a run starts; None if it was begun too often and is given up."""
     run = session.get_one(TrainingRun, run_id)
     if run.attempt >= ATTEMPTS_MAX:
         fail(session, clock, run_id=run_id, reason="The office was stopped in the middle of it.")
-        return False
+        return None
     run.state = TrainingState.RUNNING
     run.attempt += 1
-    return True
+    return run
 
 
 def keep_model(
@@ -65,7 +67,7 @@ def keep_model(
     run_id: int,
     flower_run: str,
     sha256: str,
-    card: Mapping[str, Any],
+    card: Card,
 ) -> None:
     """A run succeeded: its model, already in the models folder, is the district's latest."""
     run = session.get_one(TrainingRun, run_id)
