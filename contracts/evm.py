@@ -102,7 +102,11 @@ class DurableChain:
     ) -> None:
         self._clock = clock
         self._lock_file = _lock(path)
-        self._connection = _open(path)
+        try:
+            self._connection = _open(path)
+        except ChainFileError:
+            self._lock_file.close()
+            raise
         self.chain_id = chain_id
         self._kind = type("Chain", (_Chain,), {"chain_id": chain_id})
         self._base = AtomicDB(SqliteStore(self._connection))

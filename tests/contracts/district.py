@@ -66,6 +66,7 @@ class District:
 
     chain: SettlementChain
     clock: Moment
+    url: str
 
     def register(self, number: int, *, limit: int = LIMIT_MINUTES) -> None:
         signer = address_of(community_key(number))
@@ -104,4 +105,4 @@ def found_district(local: LocalChain) -> District:
         local.url, chain_id=CHAIN_ID, sender_key=OFFICE_KEY, admin=address_of(OFFICE_KEY)
     )
     chain = SettlementChain(local.url, contract_address=address, chain_id=CHAIN_ID)
-    return District(chain, local.clock)
+    return District(chain, local.clock, local.url)

@@ -30,7 +30,7 @@ def measure(path: Path) -> dict[str, int]:
             local.url, chain_id=CHAIN_ID, sender_key=OFFICE_KEY, admin=address_of(OFFICE_KEY)
         )
         chain = SettlementChain(local.url, contract_address=address, chain_id=CHAIN_ID)
-        district = District(chain, local.clock)
+        district = District(chain, local.clock, local.url)
         gas = {"deploy": chain.wait(deployed.hash, 5).gas_used}
         for number in range(max(BATCH_SIZES)):
             signer = address_of(community_key(number))

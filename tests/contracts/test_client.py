@@ -74,14 +74,14 @@ def test_a_silent_chain_is_unavailable_and_asked_once() -> None:
 
 
 def test_a_proxy_for_other_machines_is_not_asked_for_loopback(
-    district: District, local: LocalChain, monkeypatch: pytest.MonkeyPatch
+    district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     here = district.chain.contract_address
-    SettlementChain(local.url, contract_address=here, chain_id=CHAIN_ID).assert_chain()
+    SettlementChain(district.url, contract_address=here, chain_id=CHAIN_ID).assert_chain()
 
 
 class SignedBlocks(BaseHTTPRequestHandler):
@@ -112,9 +112,9 @@ def test_blocks_signed_by_validators_are_read() -> None:
 
 def test_the_words_of_settlement_need_no_web3() -> None:
     """A node without a chain, and the devchain itself, do not pay for what they do not use."""
-    for module in ("contracts.terms", "contracts.rpc", "contracts.consent"):
-        program = f"import sys, {module}; sys.exit('web3' in sys.modules)"
-        assert subprocess.run([sys.executable, "-c", program], timeout=30).returncode == 0
+    modules = "contracts.terms, contracts.consent, contracts.rpc, contracts.devchain"
+    program = f"import sys, {modules}; sys.exit('web3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=30).returncode == 0
 
 
 def test_waiting_ends(district: District) -> None:
@@ -122,11 +122,9 @@ def test_waiting_ends(district: District) -> None:
         district.chain.wait(b"\x07" * 32, 0.0)
 
 
-def test_the_contract_is_recognised_and_a_wrong_one_is_not(
-    district: District, local: LocalChain
-) -> None:
+def test_the_contract_is_recognised_and_a_wrong_one_is_not(district: District) -> None:
     def at(address: str, chain_id: int = CHAIN_ID) -> SettlementChain:
-        return SettlementChain(local.url, contract_address=address, chain_id=chain_id)
+        return SettlementChain(district.url, contract_address=address, chain_id=chain_id)
 
     here = district.chain.contract_address
     at(here).assert_chain()

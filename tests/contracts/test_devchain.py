@@ -22,6 +22,7 @@ import requests
 from contracts.client import address_of
 from contracts.connection import Connection
 from contracts.devchain import BATCH_CALLS_MAX, CHAIN_ID, REQUEST_BYTES_MAX
+from contracts.evm import ChainFileError
 from contracts.rpc import METHODS
 from contracts.terms import ChainUnavailable, SignedTransaction
 from tests.contracts.district import (
@@ -131,7 +132,7 @@ def found_chain(district: District, served: Served) -> District:
         served.url, contract_address=district.chain.contract_address, chain_id=CHAIN_ID
     )
     chain.assert_chain()
-    return District(chain, district.clock)
+    return District(chain, district.clock, served.url)
 
 
 def test_killed_at_random_moments_it_keeps_every_acknowledged_block(tmp_path: Path) -> None:
@@ -276,8 +277,10 @@ def test_a_clean_stop_takes_a_second(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut_at", [100, 4096, 9000])
 def test_a_cut_file_is_refused(tmp_path: Path, cut_at: int) -> None:
     data = tmp_path / "chain.sqlite"
-    with devchain(data, fund=[OFFICE_KEY]):
+    with LocalChain(data):
         pass
     assert data.stat().st_size > cut_at
     data.write_bytes(data.read_bytes()[:cut_at])
-    assert refused_start(data, "--rpc", "127.0.0.1:0") == "devchain.file_unreadable"
+    with pytest.raises(ChainFileError) as refused:
+        LocalChain(data).__enter__()
+    assert refused.value.code == "devchain.file_unreadable"
