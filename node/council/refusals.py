@@ -10,7 +10,7 @@ class StepNotNext(DomainError):
 
 class PublicityTooShort(DomainError):
     code = "council.publicity_too_short"
-    message = "A motion is public for at least {days} days; this one until {until} (UTC)."
+    message = "A motion is public for at least {days} days; this one until {until}."
     retryable = True
 
 
@@ -26,7 +26,7 @@ class NoOpenVote(DomainError):
 
 class VoteNotOver(DomainError):
     code = "council.vote_not_over"
-    message = "This vote runs until {until} (UTC), unless everybody on the roll has voted."
+    message = "This vote runs until {until}, unless everybody on the roll has voted."
     retryable = True
 
 

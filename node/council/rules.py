@@ -8,12 +8,13 @@ roll, ballots and count, but it binds nobody; it only shows whether a motion is 
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from uuid import UUID
 
 from node.kernel.ids import CODE_ALPHABET
 
+LOCAL_ZONE = timezone(timedelta(hours=8), "Asia/Shanghai")  # one offset, no summer time
 PUBLICITY_TIME_MIN = timedelta(days=7)  # the seed document: 议题公示(提前7天)
 VOTING_TIME = timedelta(days=3)  # so that who works, or is ill, can vote too; ours
 VOTING_AGE_YEARS = 18
@@ -33,7 +34,7 @@ class Step(StrEnum):
     ASSEMBLY = "assembly"  # 议事会召开: the vote is open
     RESOLVED = "resolved"  # 形成决议
     EXECUTING = "executing"  # 执行与监督
-    REPORTED = "reported"  # 结果反馈
+    FEEDBACK = "feedback"  # 结果反馈
     DECLINED = "declined"
 
 
@@ -42,12 +43,12 @@ NEXT_STEPS: Mapping[Step, frozenset[Step]] = {
     Step.SCREENING: frozenset({Step.PUBLICITY, Step.DECLINED}),
     Step.PUBLICITY: frozenset({Step.ASSEMBLY}),
     Step.ASSEMBLY: frozenset(),  # closing the vote, and nothing else, leads to RESOLVED
-    Step.RESOLVED: frozenset({Step.EXECUTING, Step.REPORTED}),
-    Step.EXECUTING: frozenset({Step.REPORTED}),
-    Step.REPORTED: frozenset(),
+    Step.RESOLVED: frozenset({Step.EXECUTING, Step.FEEDBACK}),
+    Step.EXECUTING: frozenset({Step.FEEDBACK}),
+    Step.FEEDBACK: frozenset(),
     Step.DECLINED: frozenset(),
 }
-"""RESOLVED goes to EXECUTING when carried and to REPORTED when not: see `next_steps`."""
+"""RESOLVED goes to EXECUTING when carried and to FEEDBACK when not: see `next_steps`."""
 
 
 class VoteKind(StrEnum):
@@ -151,13 +152,18 @@ def tally(choices: Iterable[Choice], *, on_roll: int, rule: DecisionRule) -> Tal
 def next_steps(step: Step, *, is_carried: bool | None) -> frozenset[Step]:
     """Where a motion can go from here."""
     if step is Step.RESOLVED:
-        return frozenset({Step.EXECUTING if is_carried else Step.REPORTED})
+        return frozenset({Step.EXECUTING if is_carried else Step.FEEDBACK})
     return NEXT_STEPS[step]
 
 
 def publicity_ends(started_at: datetime) -> datetime:
     """The earliest moment at which the assembly may begin."""
     return started_at + PUBLICITY_TIME_MIN
+
+
+def in_words(moment: datetime) -> str:
+    """A moment as the residents write it, for a refusal."""
+    return f"{moment.astimezone(LOCAL_ZONE):%Y-%m-%d %H:%M}"
 
 
 def is_eligible(birth_year: int | None, *, this_year: int) -> bool:

@@ -111,7 +111,7 @@ def take_step(
     if open_vote(session, motion_id) is not None:
         raise VoteStillOpen
     _check_ready(session, clock, motion, to)
-    if to in (Step.DECLINED, Step.REPORTED):
+    if to in (Step.DECLINED, Step.FEEDBACK):
         _check_length("note", note.strip(), rules.TEXT_LENGTH_MAX)
         motion.note = note.strip()
     if to is Step.PUBLICITY:
@@ -201,7 +201,7 @@ def close_vote(
         return closed
     counted = _count(session, vote)
     if vote.ends_at is not None and clock.now() < vote.ends_at and counted.cast < vote.on_roll:
-        raise VoteNotOver(until=f"{vote.ends_at:%Y-%m-%d %H:%M}")
+        raise VoteNotOver(until=rules.in_words(vote.ends_at))
     vote.closed_at = clock.now()
     vote.yes, vote.no, vote.abstain = counted.yes, counted.no, counted.abstain
     vote.has_quorum, vote.is_carried = counted.has_quorum, counted.is_carried
@@ -385,13 +385,11 @@ def _check_ready(session: Session, clock: Clock, motion: Motion, to: Step) -> No
         assert motion.publicity_started_at is not None, "publicity began before it ends"
         until = rules.publicity_ends(motion.publicity_started_at)
         if clock.now() < until:
-            raise PublicityTooShort(
-                days=rules.PUBLICITY_TIME_MIN.days, until=f"{until:%Y-%m-%d %H:%M}"
-            )
+            raise PublicityTooShort(days=rules.PUBLICITY_TIME_MIN.days, until=rules.in_words(until))
     items = work_items(session, motion.id)
     if to is Step.EXECUTING and not items:
         raise WorkItemsMissing
-    if to is Step.REPORTED and (left := [item for item in items if item.done_at is None]):
+    if to is Step.FEEDBACK and (left := [item for item in items if item.done_at is None]):
         raise WorkItemsOpen(open=len(left))
 
 

@@ -233,6 +233,20 @@ def release(
     return row
 
 
+def release_own(
+    session: Session,
+    clock: Clock,
+    *,
+    redemption_id: UUID,
+    resident_id: UUID,
+    released_by: UUID | None = None,
+) -> Redemption:
+    """`release` for whoever may speak for `resident_id`; other people's stay unknown to them."""
+    if redemption(session, redemption_id).resident_id != resident_id:
+        raise NotFound(what="redemption", id=str(redemption_id))
+    return release(session, clock, redemption_id=redemption_id, released_by=released_by)
+
+
 def release_overdue(session: Session, clock: Clock, *, item_code: str | None = None) -> int:
     """Put back what nobody collected in time, of one item or of all; returns how many."""
     overdue = select(Redemption.id).where(

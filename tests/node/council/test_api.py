@@ -82,8 +82,8 @@ def test_the_whole_way_with_a_rule_change(house: ClientHouse) -> None:
     say(house, motion, "step", secretary, to="executing")
     done = f"/api/council/work-items/{task.json()['id']}/done"
     assert house.client.post(done, headers=secretary).json()["is_done"]
-    ended = say(house, motion, "step", secretary, to="reported", note="It hangs.").json()
-    assert (ended["step"], ended["note"], ended["next_steps"]) == ("reported", "It hangs.", [])
+    ended = say(house, motion, "step", secretary, to="feedback", note="It hangs.").json()
+    assert (ended["step"], ended["note"], ended["next_steps"]) == ("feedback", "It hangs.", [])
 
 
 def test_an_impossible_rule_change_is_refused_when_moved(house: ClientHouse) -> None:

@@ -18,7 +18,7 @@ _ORDER = [
     Step.ASSEMBLY,
     Step.RESOLVED,
     Step.EXECUTING,
-    Step.REPORTED,
+    Step.FEEDBACK,
 ]
 
 
@@ -27,7 +27,7 @@ def test_no_step_can_be_skipped_or_taken_back(is_carried: bool | None) -> None:
     for place, step in enumerate(_ORDER):
         for to in rules.next_steps(step, is_carried=is_carried) - {Step.DECLINED}:
             rejected = step is Step.RESOLVED and not is_carried
-            assert to is (Step.REPORTED if rejected else _ORDER[place + 1])
+            assert to is (Step.FEEDBACK if rejected else _ORDER[place + 1])
 
 
 def test_only_the_close_of_a_vote_makes_a_resolution() -> None:

@@ -132,13 +132,13 @@ def test_all_seven_steps_with_a_binding_vote(council: Council, heard: Heard) -> 
     task = council.add_task()
     council.step(Step.EXECUTING)
     with pytest.raises(refusals.WorkItemsOpen, match="1 tasks"):
-        council.step(Step.REPORTED, note="All ten stand.")
+        council.step(Step.FEEDBACK, note="All ten stand.")
     council.database.do(
         lambda session: service.finish_work_item(session, council.clock, item_id=task.id)
     )
     with pytest.raises(BadInput):
-        council.step(Step.REPORTED)
-    assert council.step(Step.REPORTED, note="All ten stand.").note == "All ten stand."
+        council.step(Step.FEEDBACK)
+    assert council.step(Step.FEEDBACK, note="All ten stand.").note == "All ten stand."
     with council.database.read() as session:
         way = [change.step for change in service.steps_taken(session, MOTION)]
     assert way == [step for step in Step if step is not Step.DECLINED]
@@ -181,7 +181,7 @@ def test_a_motion_that_is_not_carried_causes_nothing(council: Council, heard: He
         council.add_task()
     with pytest.raises(refusals.StepNotNext):
         council.step(Step.EXECUTING)
-    council.step(Step.REPORTED, note="Too few came.")
+    council.step(Step.FEEDBACK, note="Too few came.")
     assert [type(event) for event in heard.events] == [MotionProposed, MotionClosed]
 
 
