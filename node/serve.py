@@ -5,7 +5,9 @@ import contextlib
 import json
 import signal
 import socket
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -16,7 +18,7 @@ from node.app import Node
 from node.enrolment.directory import load_membership
 from node.exchange import home
 from node.forecast import service as forecast
-from node.forecast.rules import HistoryTooShort
+from node.forecast.rules import HistoryTooShort, local_day
 from node.kernel.errors import BadInput, DomainError
 from node.ledger import service as ledger
 from node.member import MemberServices, PortInUse
@@ -44,11 +46,13 @@ async def serve(node: Node, *, http: str, peer: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     listening = _listen(http)
+    _leave_out("pydantic")
     web = _Web(
         uvicorn.Config(
             node.web(),
             access_log=False,
             log_config=None,
+            ws="none",
             backlog=BACKLOG_CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             server_header=False,
@@ -128,7 +132,11 @@ async def _sweep(node: Node) -> None:
 
 
 def refresh_exports(node: Node) -> None:
-    """Write what training and comparison read; a history that is still too short is no trouble."""
+    """Write what training and comparison read, once a day; a history too short is no trouble."""
+    full = node.settings.exports / forecast.FULL_FILE
+    today = local_day(node.clock.now())
+    if full.exists() and local_day(datetime.fromtimestamp(full.stat().st_mtime, UTC)) == today:
+        return
     with node.database.read() as session, contextlib.suppress(HistoryTooShort):
         forecast.write_exports(session, node.clock, node.settings.exports)
 
@@ -146,6 +154,11 @@ def _listen(http: str) -> socket.socket:
         listening.close()
         raise PortInUse(address=http) from problem
     return listening
+
+
+def _leave_out(library: str) -> None:
+    """Litestar loads this one wherever it is installed (7 MB), and nothing here uses it."""
+    sys.modules.setdefault(library, None)  # type: ignore[arg-type]  # the import system's own way
 
 
 def _say_ready(node: Node, *, http: str, peer: str, is_member: bool) -> None:
