@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from grpc_tools import protoc
+from grpc_tools import protoc  # type: ignore[import-untyped]  # it ships no types
 
 HERE = Path(__file__).parent
 SUFFIXES = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py")
