@@ -13,7 +13,7 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 from sqlalchemy.orm import Session
 
-from node.council import rules, service
+from node.council import rules, service, tasks
 from node.council.model import Ballot, Motion, Vote, WorkItem
 from node.council.rules import Channel, Choice, Step
 from node.kernel.errors import BadInput, NotAllowed
@@ -184,7 +184,7 @@ async def add_work_item(
     require(request, *OFFICE_ROLES)
     node, item_id = house(request), idempotency.key(request)
     item = await node.database.run(
-        lambda session: service.add_work_item(
+        lambda session: tasks.add_work_item(
             session,
             node.clock,
             item_id=item_id,
@@ -202,7 +202,7 @@ async def finish_work_item(request: AnyRequest, item_id: FromPath[UUID]) -> dict
     """Tick a task off (secretary, property)."""
     who, node = require(request, *OFFICE_ROLES, Role.PROPERTY), house(request)
     item = await node.database.run(
-        lambda session: service.finish_work_item(
+        lambda session: tasks.finish_work_item(
             session, node.clock, item_id=item_id, done_by=who.resident_id or who.via
         )
     )
@@ -271,7 +271,7 @@ def _full(session: Session, motion: Motion) -> dict[str, Any]:
         "publicity_ends_at": rules.publicity_ends(started).isoformat() if started else None,
         "next_steps": sorted(possible),
         "votes": [vote_json(vote) | {"ballots": ballots[vote.id]} for vote in votes],
-        "work_items": [item_json(item) for item in service.work_items(session, motion.id)],
+        "work_items": [item_json(item) for item in tasks.work_items(session, motion.id)],
     }
 
 

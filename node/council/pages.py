@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from node.council import rules, service
+from node.council import rules, service, tasks
 from node.council.api import DESK_ROLES, OFFICE_ROLES, proposer, recorder, voter_of
 from node.council.model import Ballot, Motion, Vote
 from node.council.rules import Choice, Step, VoteKind
@@ -185,7 +185,7 @@ async def add_task(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[A
         request,
         motion_id,
         form,
-        lambda session: service.add_work_item(
+        lambda session: tasks.add_work_item(
             session,
             node.clock,
             item_id=form.id,
@@ -208,7 +208,7 @@ async def finish_task(
         request,
         motion_id,
         Form(),
-        lambda session: service.finish_work_item(session, node.clock, item_id=item_id, done_by=by),
+        lambda session: tasks.finish_work_item(session, node.clock, item_id=item_id, done_by=by),
     )
 
 
@@ -292,7 +292,7 @@ def _motion(
             choice_names=choice_names(),
             tasks=[
                 (item, datetime.combine(item.due_on, time(12), LOCAL_TIME))
-                for item in service.work_items(session, motion_id)
+                for item in tasks.work_items(session, motion_id)
             ],
             public_until=rules.publicity_ends(started) if started else None,
             next_steps=[(step, step_names()[step]) for step in Step if step in possible],

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from uuid import UUID
 
+from node.kernel.errors import BadInput
 from node.kernel.ids import CODE_ALPHABET
 
 LOCAL_ZONE = timezone(timedelta(hours=8), "Asia/Shanghai")  # one offset, no summer time
@@ -182,3 +183,9 @@ def receipt(ballot_id: UUID, *, choice: Choice) -> str:
     """What the voter keeps: after the close, the published list shows it beside their choice."""
     digest = hashlib.sha256(f"receipt/{ballot_id}/{choice}".encode()).digest()
     return "".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in digest[:RECEIPT_LENGTH])
+
+
+def check_length(field: str, text: str, limit: int) -> None:
+    """Refuse a text that says nothing, or more than anybody reads."""
+    if not 0 < len(text) <= limit:
+        raise BadInput(field=field, problem="this is empty, or too long")

@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.council import rules
+from node.council import rules, tasks
 from node.council.events import MotionCarried, MotionClosed, MotionProposed
-from node.council.model import Ballot, Motion, RollEntry, StepChange, Vote, WorkItem
+from node.council.model import Ballot, Motion, RollEntry, StepChange, Vote
 from node.council.refusals import (
     AlreadyVoted,
     NoOpenVote,
@@ -62,8 +61,8 @@ def propose(
         if kept != (title, text, electorate, rule_change):
             raise IdReused(id=str(motion_id))
         return known
-    _check_length("title", title, rules.TITLE_LENGTH_MAX)
-    _check_length("text", text, rules.TEXT_LENGTH_MAX)
+    rules.check_length("title", title, rules.TITLE_LENGTH_MAX)
+    rules.check_length("text", text, rules.TEXT_LENGTH_MAX)
     if electorate not in rules.ELECTORATES:
         raise BadInput(field="electorate", problem="only residents can be asked")
     if rule_change is not None and len(json.dumps(rule_change)) > rules.RULE_CHANGE_BYTES_MAX:
@@ -112,7 +111,7 @@ def take_step(
         raise VoteStillOpen
     _check_ready(session, clock, motion, to)
     if to in (Step.DECLINED, Step.FEEDBACK):
-        _check_length("note", note.strip(), rules.TEXT_LENGTH_MAX)
+        rules.check_length("note", note.strip(), rules.TEXT_LENGTH_MAX)
         motion.note = note.strip()
     if to is Step.PUBLICITY:
         motion.publicity_started_at = clock.now()
@@ -215,57 +214,6 @@ def close_vote(
     return vote
 
 
-def add_work_item(
-    session: Session,
-    clock: Clock,
-    *,
-    item_id: UUID,
-    motion_id: UUID,
-    title: str,
-    owner: str,
-    due_on: date,
-) -> WorkItem:
-    """Write down what a carried motion asks of whom until when."""
-    title, owner = title.strip(), owner.strip()
-    known = session.get(WorkItem, item_id)
-    if known is not None:
-        kept = (known.motion_id, known.title, known.owner, known.due_on)
-        if kept != (motion_id, title, owner, due_on):
-            raise IdReused(id=str(item_id))
-        return known
-    motion = find(session, motion_id)
-    if not motion.is_carried or motion.step not in (Step.RESOLVED, Step.EXECUTING):
-        raise WrongState(what="motion", state=motion.step, needed=Step.RESOLVED.value)
-    _check_length("title", title, rules.TITLE_LENGTH_MAX)
-    _check_length("owner", owner, rules.OWNER_LENGTH_MAX)
-    if due_on < clock.now().date():
-        raise BadInput(field="due_on", problem="this day is over")
-    if len(work_items(session, motion_id)) >= rules.WORK_ITEMS_MAX:
-        raise BadInput(field="title", problem="this resolution has too many tasks")
-    item = WorkItem(
-        id=item_id,
-        motion_id=motion_id,
-        title=title,
-        owner=owner,
-        due_on=due_on,
-        added_at=clock.now(),
-    )
-    session.add(item)
-    return item
-
-
-def finish_work_item(
-    session: Session, clock: Clock, *, item_id: UUID, done_by: UUID | None = None
-) -> WorkItem:
-    """Tick a task off. Ticking twice is once."""
-    item = session.get(WorkItem, item_id)
-    if item is None:
-        raise NotFound(what="work item", id=str(item_id))
-    if item.done_at is None:
-        item.done_at, item.done_by = clock.now(), done_by
-    return item
-
-
 def find(session: Session, motion_id: UUID) -> Motion:
     """The motion with this id; refuses an unknown one."""
     motion = session.get(Motion, motion_id)
@@ -284,12 +232,6 @@ def steps_taken(session: Session, motion_id: UUID) -> Sequence[StepChange]:
     """The way of a motion so far, first step first."""
     query = select(StepChange).where(StepChange.motion_id == motion_id)
     return session.scalars(query.order_by(StepChange.id)).all()
-
-
-def work_items(session: Session, motion_id: UUID) -> Sequence[WorkItem]:
-    """The tasks of a resolution, the nearest first."""
-    query = select(WorkItem).where(WorkItem.motion_id == motion_id)
-    return session.scalars(query.order_by(WorkItem.due_on, WorkItem.id)).all()
 
 
 def votes(session: Session, motion_id: UUID) -> Sequence[Vote]:
@@ -386,7 +328,7 @@ def _check_ready(session: Session, clock: Clock, motion: Motion, to: Step) -> No
         until = rules.publicity_ends(motion.publicity_started_at)
         if clock.now() < until:
             raise PublicityTooShort(days=rules.PUBLICITY_TIME_MIN.days, until=rules.in_words(until))
-    items = work_items(session, motion.id)
+    items = tasks.work_items(session, motion.id)
     if to is Step.EXECUTING and not items:
         raise WorkItemsMissing
     if to is Step.FEEDBACK and (left := [item for item in items if item.done_at is None]):
@@ -405,8 +347,3 @@ def _enter(
             changed_by=changed_by,
         )
     )
-
-
-def _check_length(field: str, text: str, limit: int) -> None:
-    if not 0 < len(text) <= limit:
-        raise BadInput(field=field, problem="this is empty, or too long")

@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from node.kernel.ids import new_code
 from node.ledger import service as ledger
 from node.ledger.model import Unit
-from node.points import rules, service
+from node.points import rules, service, shelf
 from node.points.model import PointsAward, Redemption
 from node.points.rules import EvidenceKind
 from node.points.service import Evidence
@@ -107,7 +107,7 @@ async def show_catalogue(request: AnyRequest) -> list[dict[str, Any]]:
     with house(request).database.read() as session:
         return [
             {"code": item.code, "title": item.title, "points": item.points, "stock": item.stock}
-            for item in service.catalogue(session)
+            for item in shelf.catalogue(session)
         ]
 
 
@@ -117,7 +117,7 @@ async def reserve(request: AnyRequest, data: JSONBody[RedemptionBody]) -> dict[s
     who = require_for(request, data.resident_id, Scope.POINTS)
     node, redemption_id, code = house(request), idempotency.key(request), new_code()
     row = await node.database.run(
-        lambda session: service.reserve(
+        lambda session: shelf.reserve(
             session,
             node.clock,
             redemption_id=redemption_id,
@@ -137,7 +137,7 @@ async def collect(
     """Hand the item over to whoever brings the code (clerk)."""
     who, node = require(request, *COUNTER_ROLES), house(request)
     row = await node.database.run(
-        lambda session: service.collect(
+        lambda session: shelf.collect(
             session,
             node.clock,
             redemption_id=redemption_id,
@@ -153,10 +153,10 @@ async def release(request: AnyRequest, redemption_id: FromPath[UUID]) -> dict[st
     """Give the item back to the shelf and the points back to the resident."""
     node = house(request)
     with node.database.read() as session:
-        resident_id = service.redemption(session, redemption_id).resident_id
+        resident_id = shelf.redemption(session, redemption_id).resident_id
     who = require_for(request, resident_id, Scope.POINTS)
     row = await node.database.run(
-        lambda session: service.release(
+        lambda session: shelf.release(
             session,
             node.clock,
             redemption_id=redemption_id,

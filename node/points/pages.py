@@ -13,7 +13,7 @@ from node.kernel.errors import DomainError
 from node.kernel.ids import derived_id, new_code, new_id
 from node.ledger import service as ledger
 from node.ledger.model import Unit
-from node.points import rules, service
+from node.points import rules, service, shelf
 from node.points.api import AWARDING_ROLES, COUNTER_ROLES, recorder
 from node.points.model import PointsAward
 from node.points.rules import EvidenceKind, Per, RedemptionState
@@ -42,7 +42,7 @@ async def reserve(request: AnyRequest) -> Response[Any]:
     item_code = form.text("item")
     try:
         await node.database.run(
-            lambda session: service.reserve(
+            lambda session: shelf.reserve(
                 session,
                 node.clock,
                 redemption_id=form.id,
@@ -65,7 +65,7 @@ async def release(request: AnyRequest, redemption_id: FromPath[UUID]) -> Redirec
     node = house(request)
 
     def command(session: Session) -> None:
-        service.release_own(
+        shelf.release_own(
             session,
             node.clock,
             redemption_id=redemption_id,
@@ -139,9 +139,9 @@ async def collect(request: AnyRequest) -> Response[Any]:
     code = form.text("code")
 
     def command(session: Session) -> str:
-        row = service.reserved_under(session, code)
+        row = shelf.reserved_under(session, code)
         by = who.resident_id or who.via
-        service.collect(session, node.clock, redemption_id=row.id, code=code, collected_by=by)
+        shelf.collect(session, node.clock, redemption_id=row.id, code=code, collected_by=by)
         return row.item_code
 
     try:
@@ -218,8 +218,8 @@ def _show(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str
     redemptions: list[Any] = []
     with house(request).database.read() as session:
         current = service.in_force(session)
-        shelf = service.catalogue(session)
-        titles = {item.code: _(item.title) for item in shelf}
+        items = shelf.catalogue(session)
+        titles = {item.code: _(item.title) for item in items}
         if resident_id is not None:
             account_id = ledger.resident_account(resident_id, Unit.POINTS)
             balance, available = (
@@ -227,7 +227,7 @@ def _show(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str
                 ledger.available(session, account_id),
             )
             awards = list(service.awards_of(session, resident_id, limit=10))
-            redemptions = list(service.redemptions_of(session, resident_id, limit=10))
+            redemptions = list(shelf.redemptions_of(session, resident_id, limit=10))
     return page(
         request,
         "points/show.html",
@@ -239,8 +239,8 @@ def _show(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str
         version=current.version,
         lines=current.rules.activities.values(),
         daily_points_max=current.rules.daily_points_max,
-        shelf=shelf,
-        form_ids={item.code: new_id() for item in shelf},
+        shelf=items,
+        form_ids={item.code: new_id() for item in items},
         titles=titles,
         awards=awards,
         redemptions=redemptions,
@@ -264,7 +264,7 @@ def _desk(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str
     who = require(request, *AWARDING_ROLES)
     with house(request).database.read() as session:
         current = service.in_force(session).rules
-        titles = {item.code: _(item.title) for item in service.catalogue(session)}
+        titles = {item.code: _(item.title) for item in shelf.catalogue(session)}
         name = residents.resident(session, who.acting_for).name if who.acting_for else ""
     done = ""
     if (points := request.query_params.get("awarded", "")).isdigit():

@@ -1,6 +1,6 @@
-"""Award, reserve, collect, release, reverse, adopt rules: always inside the caller's transaction.
+"""Award, reverse, adopt rules, answer to events: always inside the caller's transaction.
 
-Points are issued by the house account `issue`, and go to `shop` when something is collected.
+Points are issued by the house account `issue`; shelf.py says how they are redeemed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,33 +8,25 @@ from datetime import date
 from typing import Any, NamedTuple, Protocol, cast
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.kernel.errors import IdReused, NotFound, WrongState
+from node.kernel.errors import IdReused, NotFound
 from node.kernel.events import Event
 from node.kernel.ids import derived_id
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.points import rules
-from node.points.model import CatalogueItem, PointsAward, PointsRuleVersion, Redemption
-from node.points.refusals import (
-    DailyCapReached,
-    EvidenceUsed,
-    OutOfStock,
-    OwnAward,
-    UnknownActivity,
-    WrongPickupCode,
-)
-from node.points.rules import ActivityRule, EvidenceKind, RedemptionState, RuleSet
+from node.points.model import CatalogueItem, PointsAward, PointsRuleVersion
+from node.points.refusals import DailyCapReached, EvidenceUsed, OwnAward, UnknownActivity
+from node.points.rules import ActivityRule, EvidenceKind, RuleSet
 
 ISSUE = ledger.house_account("issue", Unit.POINTS)
 SHOP = ledger.house_account("shop", Unit.POINTS)
 ISSUED_MAX = 1_000_000_000  # points a community can have given out at one time
 JOURNAL_ROWS = 50  # of the public journal, on one page
 _AWARD = "award"
-_REDEMPTION = "redemption"
 _REVERSAL = "award_reversal"
 
 
@@ -155,149 +147,12 @@ def reverse_award(
     return row
 
 
-def reserve(
-    session: Session,
-    clock: Clock,
-    *,
-    redemption_id: UUID,
-    resident_id: UUID,
-    item_code: str,
-    code: str,
-    reserved_by: UUID | None = None,
-) -> Redemption:
-    """Put an item aside for a resident and hold its points; `code` will collect it."""
-    known = session.get(Redemption, redemption_id)
-    if known is not None:
-        if (known.resident_id, known.item_code) != (resident_id, item_code):
-            raise IdReused(id=str(redemption_id))
-        return known
-    release_overdue(session, clock, item_code=item_code)
-    item = session.get(CatalogueItem, item_code, with_for_update=True)
-    if item is None:
-        raise NotFound(what="item", id=item_code)
-    if item.stock < 1:
-        raise OutOfStock(item=item.title)
-    ledger.place_hold(
-        session,
-        clock,
-        hold_id=redemption_id,
-        payer_id=ledger.resident_account(resident_id, Unit.POINTS),
-        payee_id=SHOP,
-        amount=item.points,
-        expires_at=None,  # the shelf gets the item back in the same act: `release_overdue`
-        reason=_REDEMPTION,
-    )
-    _restock(session, item_code, -1)
-    row = Redemption(
-        id=redemption_id,
-        resident_id=resident_id,
-        item_code=item_code,
-        points=item.points,
-        code=code,
-        state=RedemptionState.RESERVED,
-        reserved_at=clock.now(),
-        reserved_by=reserved_by,
-        pickup_ends_at=rules.pickup_ends(clock.now()),
-    )
-    session.add(row)
-    return row
-
-
-def collect(
-    session: Session,
-    clock: Clock,
-    *,
-    redemption_id: UUID,
-    code: str,
-    collected_by: UUID | None = None,
-) -> Redemption:
-    """Hand an item over to whoever brings the code; the held points are paid to the shop."""
-    row = redemption(session, redemption_id)
-    if code.strip().upper() != row.code:
-        raise WrongPickupCode
-    if row.state != RedemptionState.COLLECTED:
-        _close(session, clock, row, RedemptionState.COLLECTED, closed_by=collected_by)
-        ledger.capture_hold(session, clock, hold_id=redemption_id)
-    return row
-
-
-def release(
-    session: Session, clock: Clock, *, redemption_id: UUID, released_by: UUID | None = None
-) -> Redemption:
-    """Put a reserved item back and give the held points back. Releasing twice is once."""
-    row = redemption(session, redemption_id)
-    if row.state != RedemptionState.RELEASED:
-        _close(session, clock, row, RedemptionState.RELEASED, closed_by=released_by)
-        ledger.void_hold(session, clock, hold_id=redemption_id)
-        _restock(session, row.item_code, 1)
-    return row
-
-
-def release_own(
-    session: Session,
-    clock: Clock,
-    *,
-    redemption_id: UUID,
-    resident_id: UUID,
-    released_by: UUID | None = None,
-) -> Redemption:
-    """`release` for whoever may speak for `resident_id`; other people's stay unknown to them."""
-    if redemption(session, redemption_id).resident_id != resident_id:
-        raise NotFound(what="redemption", id=str(redemption_id))
-    return release(session, clock, redemption_id=redemption_id, released_by=released_by)
-
-
-def release_overdue(session: Session, clock: Clock, *, item_code: str | None = None) -> int:
-    """Put back what nobody collected in time, of one item or of all; returns how many."""
-    overdue = select(Redemption.id).where(
-        Redemption.state == RedemptionState.RESERVED, Redemption.pickup_ends_at <= clock.now()
-    )
-    if item_code is not None:
-        overdue = overdue.where(Redemption.item_code == item_code)
-    late = session.scalars(overdue).all()
-    for redemption_id in late:
-        release(session, clock, redemption_id=redemption_id)
-    return len(late)
-
-
-def redemption(session: Session, redemption_id: UUID) -> Redemption:
-    """The reservation with this id; refuses an unknown one."""
-    row = session.get(Redemption, redemption_id)
-    if row is None:
-        raise NotFound(what="redemption", id=str(redemption_id))
-    return row
-
-
-def reserved_under(session: Session, code: str) -> Redemption:
-    """The reservation that waits under this code; refuses an unknown one."""
-    waiting = select(Redemption).where(Redemption.state == RedemptionState.RESERVED)
-    row = session.scalars(waiting.where(Redemption.code == code.strip().upper())).first()
-    if row is None:
-        raise WrongPickupCode
-    return row
-
-
-def catalogue(session: Session) -> Sequence[CatalogueItem]:
-    """What can be had, cheapest first."""
-    by_price = select(CatalogueItem).order_by(CatalogueItem.points, CatalogueItem.code)
-    return session.scalars(by_price).all()
-
-
 def awards_of(
     session: Session, resident_id: UUID, *, limit: int = JOURNAL_ROWS
 ) -> Sequence[PointsAward]:
     """A resident's awards, newest first."""
     query = select(PointsAward).where(PointsAward.resident_id == resident_id)
     newest_first = query.order_by(PointsAward.awarded_at.desc(), PointsAward.id.desc())
-    return session.scalars(newest_first.limit(limit)).all()
-
-
-def redemptions_of(
-    session: Session, resident_id: UUID, *, limit: int = JOURNAL_ROWS
-) -> Sequence[Redemption]:
-    """A resident's reservations, newest first."""
-    query = select(Redemption).where(Redemption.resident_id == resident_id)
-    newest_first = query.order_by(Redemption.reserved_at.desc(), Redemption.id.desc())
     return session.scalars(newest_first.limit(limit)).all()
 
 
@@ -440,22 +295,3 @@ def _headroom(
         earned_by_activity=by_activity.get(rule.activity, 0),
         earned_today=sum(by_activity.values()),
     )
-
-
-def _close(
-    session: Session,
-    clock: Clock,
-    row: Redemption,
-    state: RedemptionState,
-    *,
-    closed_by: UUID | None,
-) -> None:
-    if state not in rules.REDEMPTION_NEXT[RedemptionState(row.state)]:
-        needed = RedemptionState.RESERVED.value
-        raise WrongState(what="redemption", state=row.state, needed=needed)
-    row.state, row.closed_at, row.closed_by = state, clock.now(), closed_by
-
-
-def _restock(session: Session, item_code: str, count: int) -> None:
-    table = update(CatalogueItem).where(CatalogueItem.code == item_code)
-    session.execute(table.values(stock=CatalogueItem.stock + count))

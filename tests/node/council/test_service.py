@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Session
 
-from node.council import refusals, rules, service
+from node.council import refusals, rules, service, tasks
 from node.council.events import MotionCarried, MotionClosed, MotionProposed
 from node.council.model import Ballot, Motion, Vote, WorkItem
 from node.council.rules import Channel, Choice, Step, VoteKind
@@ -95,7 +95,7 @@ class Council:
 
     def add_task(self, name: str = "task") -> WorkItem:
         return self.database.do(
-            lambda session: service.add_work_item(
+            lambda session: tasks.add_work_item(
                 session,
                 self.clock,
                 item_id=derived_id(name),
@@ -134,7 +134,7 @@ def test_all_seven_steps_with_a_binding_vote(council: Council, heard: Heard) -> 
     with pytest.raises(refusals.WorkItemsOpen, match="1 tasks"):
         council.step(Step.FEEDBACK, note="All ten stand.")
     council.database.do(
-        lambda session: service.finish_work_item(session, council.clock, item_id=task.id)
+        lambda session: tasks.finish_work_item(session, council.clock, item_id=task.id)
     )
     with pytest.raises(BadInput):
         council.step(Step.FEEDBACK)

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from node.kernel.ids import derived_id, new_id
-from node.points import pages, service
+from node.points import pages, service, shelf
 from node.points.rules import FIRST_CATALOGUE, FIRST_RULES, EvidenceKind
 from node.points.service import Evidence
 from node.residents.pages import routes as residents_routes
@@ -78,7 +78,7 @@ def test_what_was_put_aside_can_be_given_back_by_its_owner_alone(house: ClientHo
     house.open_browser(elder)
     reserve(house)
     with house.database.read() as session:
-        redemption_id = service.redemptions_of(session, elder)[0].id
+        redemption_id = shelf.redemptions_of(session, elder)[0].id
     path = f"/points/redemptions/{redemption_id}/release"
     house.open_browser(other)
     assert house.post_form(path, page="/sign-in").status_code == 404

@@ -19,7 +19,7 @@ from node.ledger import service as ledger
 from node.ledger.audit import audit_ledger
 from node.ledger.model import Unit
 from node.ledger.refusals import InsufficientBalance
-from node.points import refusals, service
+from node.points import refusals, service, shelf
 from node.points.model import CatalogueItem, PointsAward, Redemption
 from node.points.rules import PICKUP_DAYS, EvidenceKind, RedemptionState
 from node.points.service import Evidence
@@ -58,7 +58,7 @@ def reserve(
     database: Database, clock: VirtualClock, name: str, *, resident_id: UUID = ELDER
 ) -> Redemption:
     return database.do(
-        lambda session: service.reserve(
+        lambda session: shelf.reserve(
             session,
             clock,
             redemption_id=derived_id("redemption", name),
@@ -160,28 +160,28 @@ def test_reserve_then_collect_with_the_code(database: Database, clock: VirtualCl
     assert (points_of(database), stock(database)) == ((120, 20), 99)
     with pytest.raises(refusals.WrongPickupCode):
         database.do(
-            lambda session: service.collect(session, clock, redemption_id=row.id, code="WRONG222")
+            lambda session: shelf.collect(session, clock, redemption_id=row.id, code="WRONG222")
         )
     for _ in range(2):
         database.do(
-            lambda session: service.collect(session, clock, redemption_id=row.id, code="abcd2345 ")
+            lambda session: shelf.collect(session, clock, redemption_id=row.id, code="abcd2345 ")
         )
     with database.read() as session:
         assert ledger.balance(session, service.SHOP) == 100
     assert (points_of(database), stock(database)) == ((20, 20), 99)
     with pytest.raises(WrongState):
-        database.do(lambda session: service.release(session, clock, redemption_id=row.id))
+        database.do(lambda session: shelf.release(session, clock, redemption_id=row.id))
 
 
 def test_release_gives_back_points_and_item(database: Database, clock: VirtualClock) -> None:
     award(database, clock, "a", minutes=240)
     row = reserve(database, clock, "r")
     for _ in range(2):
-        database.do(lambda session: service.release(session, clock, redemption_id=row.id))
+        database.do(lambda session: shelf.release(session, clock, redemption_id=row.id))
     assert (points_of(database), stock(database)) == ((120, 120), 100)
     with pytest.raises(WrongState):
         database.do(
-            lambda session: service.collect(session, clock, redemption_id=row.id, code=row.code)
+            lambda session: shelf.collect(session, clock, redemption_id=row.id, code=row.code)
         )
 
 
@@ -197,7 +197,7 @@ def test_what_nobody_collects_goes_back_on_the_shelf(
     clock.advance(timedelta(days=PICKUP_DAYS))
     reserve(database, clock, "next", resident_id=NEIGHBOUR)
     with database.read() as session:
-        assert service.redemption(session, late.id).state == RedemptionState.RELEASED
+        assert shelf.redemption(session, late.id).state == RedemptionState.RELEASED
     assert (points_of(database), stock(database)) == ((120, 120), 0)
 
 
@@ -219,7 +219,7 @@ def test_one_of_many_gets_the_last_item(database: Database, clock: VirtualClock)
     set_stock(database, 1)
 
     def command(racer: UUID) -> Any:
-        return lambda session: service.reserve(
+        return lambda session: shelf.reserve(
             session,
             clock,
             redemption_id=derived_id("race", racer),
