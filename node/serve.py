@@ -46,10 +46,11 @@ async def serve(node: Node, *, http: str, peer: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     listening = _listen(http)
-    _leave_out("pydantic")
+    with _left_out("pydantic"):
+        site = node.web()
     web = _Web(
         uvicorn.Config(
-            node.web(),
+            site,
             access_log=False,
             log_config=None,
             ws="none",
@@ -156,9 +157,17 @@ def _listen(http: str) -> socket.socket:
     return listening
 
 
-def _leave_out(library: str) -> None:
-    """Litestar loads this one wherever it is installed (7 MB), and nothing here uses it."""
-    sys.modules.setdefault(library, None)  # type: ignore[arg-type]  # the import system's own way
+@contextlib.contextmanager
+def _left_out(library: str) -> Iterator[None]:
+    """Litestar loads this one wherever it is installed (7 MB); only the chain's client needs it."""
+    if library in sys.modules:
+        yield
+        return
+    sys.modules[library] = None  # type: ignore[assignment]  # the import system's own way
+    try:
+        yield
+    finally:
+        del sys.modules[library]
 
 
 def _say_ready(node: Node, *, http: str, peer: str, is_member: bool) -> None:
