@@ -1,0 +1,1 @@
+"""Whole districts on one machine, out of the same code that communities run."""
