@@ -6,12 +6,23 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 720, 320
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 52, 40
+HEIGHT = 320
+LEFT, RIGHT, TOP, BOTTOM = 40, 8, 52, 40
 BASE = HEIGHT - BOTTOM  # where zero stands
-PAST_SHARE = 0.55  # of the width; a day to come is wider, for it carries its figure
+PAST_SHARE = 0.45  # of the width; a day to come is wider, for it carries its figure
 STEPS = (1, 2, 5)  # the grid counts in ones, twos or fives of a power of ten
 GRID_LINES_MAX = 4
+
+
+class Format(NamedTuple):
+    """How wide the picture is and how much of the past it shows: text is never scaled away."""
+
+    width: int
+    past_days: int
+
+
+WIDE = Format(width=760, past_days=28)
+NARROW = Format(width=420, past_days=14)  # telephones, and two pictures side by side
 
 
 class Past(NamedTuple):
@@ -55,11 +66,14 @@ class Picture:
     weeks: Sequence[Label]
     grid: Sequence[Label]
     divider: float
-    width: int = WIDTH
+    width: int
     height: int = HEIGHT
     base: int = BASE
     left: int = LEFT
-    right: int = WIDTH - RIGHT
+
+    @property
+    def right(self) -> int:
+        return self.width - RIGHT
 
 
 class _Frame(NamedTuple):
@@ -79,11 +93,11 @@ class _Frame(NamedTuple):
 
     def band(self, index: int, day: Coming) -> Bar:
         high, low, x = self.y(day.high), self.y(day.low), self.divider + self.wide * index
-        return Bar(round(x + 4, 1), high, round(self.wide - 8, 1), max(2.0, round(low - high, 1)))
+        return Bar(round(x + 3, 1), high, round(self.wide - 6, 1), max(2.0, round(low - high, 1)))
 
     def mean(self, index: int, day: Coming) -> Bar:
         x, middle = self.divider + self.wide * index, self.y(day.mean)
-        return Bar(round(x + 4, 1), round(middle - 2, 1), round(self.wide - 8, 1), 4)
+        return Bar(round(x + 3, 1), round(middle - 2, 1), round(self.wide - 6, 1), 4)
 
     def figure(self, index: int, day: Coming) -> Label:
         above = min(self.y(day.high), self.y(day.mean)) - 7
@@ -93,16 +107,19 @@ class _Frame(NamedTuple):
         return round(self.divider + self.wide * (index + 0.5), 1)
 
 
-def draw(past: Sequence[Past], coming: Sequence[Coming], *, names: Sequence[str]) -> Picture:
+def draw(
+    past: Sequence[Past], coming: Sequence[Coming], *, names: Sequence[str], form: Format = WIDE
+) -> Picture:
     """The picture; `names` are those of the coming days, in the reader's language."""
+    past = past[-form.past_days :]
     top = max([1.0, *(day.requests for day in past), *(day.high for day in coming)])
     step = grid_step(top)
-    divider = LEFT + (WIDTH - LEFT - RIGHT) * PAST_SHARE
+    divider = LEFT + (form.width - LEFT - RIGHT) * PAST_SHARE
     frame = _Frame(
         ceiling=step * math.ceil(top / step),
         divider=round(divider, 1),
         narrow=(divider - LEFT) / max(1, len(past)),
-        wide=(WIDTH - RIGHT - divider) / max(1, len(coming)),
+        wide=(form.width - RIGHT - divider) / max(1, len(coming)),
     )
     lines = [step * number for number in range(math.ceil(top / step) + 1)]
     return Picture(
@@ -118,6 +135,7 @@ def draw(past: Sequence[Past], coming: Sequence[Coming], *, names: Sequence[str]
         ],
         grid=[Label(LEFT - 8, frame.y(value), f"{value:g}") for value in lines],
         divider=frame.divider,
+        width=form.width,
     )
 
 

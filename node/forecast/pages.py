@@ -67,7 +67,8 @@ async def plot(request: AnyRequest, category: FromPath[str]) -> Response[str]:
     if category not in coming:
         raise rules.NoForecast
     names = [day_name(day.date) for day in coming[category]]
-    drawn: Picture = drawing.draw(past[category], coming[category], names=names)
+    form = drawing.NARROW if "narrow" in request.query_params else drawing.WIDE
+    drawn: Picture = drawing.draw(past[category], coming[category], names=names, form=form)
     return picture("forecast/plot.svg", plot=drawn, name=category_name(category))
 
 
@@ -214,6 +215,8 @@ def _reason(result: dict[str, Any]) -> str:
         return _("No learned forecast did better here than the simple one, so that one is used.")
     percent = round(100 * (1 - best / simple)) if simple else 0
     figures = {"name": arm_names()[used], "percent": percent, "simple": arm_names()["mean8"]}
+    if percent < 1:
+        return _("In use: “%(name)s”. Lately it was a little better than “%(simple)s”.") % figures
     words = _("In use: “%(name)s”. Lately it missed by %(percent)s percent less than “%(simple)s”.")
     return words % figures
 

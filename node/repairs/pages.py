@@ -158,16 +158,20 @@ def card(request: AnyRequest, session: Session, who: Caller) -> Card | None:
         return None
     names = status_names()
     if who.has(*STAFF) and who.acting_for is None:
-        lines = [f"{names[status]}: {n}" for status, n in service.totals(session).items()]
+        lines = [_line(names[status], total) for status, total in service.totals(session).items()]
         return Card(_("Repairs"), lines[:CARD_LINES_MAX], [Link("/repairs", _("Open the board"))])
     if who.subject is None or not who.may_act_for(who.subject, Scope.REPAIRS):
         return None
     found = service.requests(
         session, limit=CARD_LINES_MAX, reporter_id=who.subject, newest_first=True
     )
-    lines = [f"{one.title}: {names[Status(one.status)]}" for one in found.requests]
+    lines = [_line(one.title, names[Status(one.status)]) for one in found.requests]
     links = [Link("/repairs/new", _("Report a repair")), Link("/repairs", _("My requests"))]
     return Card(_("My repairs"), lines or [_("You have not reported anything.")], links)
+
+
+def _line(what: str, where: object) -> str:
+    return _("%(what)s: %(where)s") % {"what": what, "where": where}
 
 
 def status_names() -> dict[Status, str]:

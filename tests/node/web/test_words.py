@@ -2,9 +2,11 @@
 
 import re
 
+from babel.messages.pofile import read_po
+
 from node.repairs.rules import CATEGORIES
 from node.web import language
-from tests.node.web.words import sentences, untranslated
+from tests.node.web.words import ROOT, sentences, untranslated
 
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}")
 
@@ -32,3 +34,13 @@ def test_the_reader_chooses() -> None:
     language.language.set("en")
     assert language.gettext("Home") == "Home"
     language.language.set("zh")
+
+
+def test_two_slices_never_translate_the_same_words_differently() -> None:
+    found: dict[str, set[str]] = {}
+    for path in ROOT.glob("*/locale/zh.po"):
+        with path.open("rb") as file:
+            for message in read_po(file, locale="zh_Hans_CN"):
+                found.setdefault(str(message.id), set()).add(str(message.string))
+    differing = {text: words for text, words in found.items() if text and len(words) > 1}
+    assert not differing

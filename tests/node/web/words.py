@@ -20,7 +20,13 @@ METHODS = [
     ("**/templates/**.svg", "jinja2"),
 ]
 PARTS = ("model", "rules", "refusals", "service", "api", "pages", "panel", "home", "host")
-TERMINAL = ("enrolment.", "settlement.", "node.", "kernel.database")  # said by commands, never on a page
+# said by commands, never on a page
+TERMINAL = ("enrolment.", "settlement.", "node.", "kernel.database")
+    "enrolment.",
+    "settlement.",
+    "node.",
+    "kernel.database",
+)  # said by commands, never on a page
 
 
 def sentences() -> Iterator[tuple[str, str]]:
