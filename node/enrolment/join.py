@@ -48,6 +48,7 @@ async def join(
     *,
     clock: Clock | None = None,
     patience_seconds: float = APPROVAL_PATIENCE_SECONDS,
+    office_patience_seconds: float = OFFICE_PATIENCE_SECONDS,
     on_waiting: Callable[[], None] | None = None,
 ) -> Membership:
     """Make this node a member of the district that invited it; returns what it is now.
@@ -65,6 +66,7 @@ async def join(
             raise AlreadyEnrolled(directory=str(directory), community=known.community)
     client = EnrolmentClient(invitation)
     try:
+        await _reach(client, invitation, office_patience_seconds)
         reply = await _apply(client, directory, invitation, peer_address)
         if reply.HasField("waiting") and on_waiting is not None:
             on_waiting()
@@ -83,12 +85,11 @@ async def join(
 async def _apply(
     client: EnrolmentClient, directory: Path, invitation: Invitation, peer_address: str
 ) -> pb.JoinReply:
-    """Send the request, the kept one if there is one; keys are made only for a known invitation."""
-    await _reach(client, invitation)
+    """Send the request, the kept one if there is one."""
     keys = make_or_load_keys(directory)
     request = _kept_request(directory, invitation, peer_address)
     if request is None:
-        request = _new_request(keys, invitation, peer_address)
+        request = new_request(keys, invitation, peer_address)
         write_file(_request_path(directory), request.SerializeToString(), is_private=True)
     try:
         return await client.join(request)
@@ -97,9 +98,9 @@ async def _apply(
         raise
 
 
-async def _reach(client: EnrolmentClient, invitation: Invitation) -> None:
-    """Return once the office knows the invitation; it may just be starting."""
-    give_up_at = asyncio.get_running_loop().time() + OFFICE_PATIENCE_SECONDS
+async def _reach(client: EnrolmentClient, invitation: Invitation, patience_seconds: float) -> None:
+    """Return once the office knows the invitation; until then not even keys are made."""
+    give_up_at = asyncio.get_running_loop().time() + patience_seconds
     while True:
         try:
             await _status(client, invitation)
@@ -119,7 +120,8 @@ def _pause_seconds(waiting: pb.Waiting) -> float:
     return min(max(waiting.ask_again_seconds, ASK_AGAIN_SECONDS_MIN), ASK_AGAIN_SECONDS_MAX)
 
 
-def _new_request(keys: Keys, invitation: Invitation, peer_address: str) -> pb.JoinRequest:
+def new_request(keys: Keys, invitation: Invitation, peer_address: str) -> pb.JoinRequest:
+    """The request to join, with every proof that its keys are held here."""
     application = pb.JoinApplication(
         invitation_secret=invitation.secret,
         community_id=invitation.community,
