@@ -22,11 +22,6 @@ METHODS = [
 PARTS = ("model", "rules", "refusals", "service", "api", "pages", "panel", "home", "host")
 # said by commands, never on a page
 TERMINAL = ("enrolment.", "settlement.", "node.", "kernel.database")
-    "enrolment.",
-    "settlement.",
-    "node.",
-    "kernel.database",
-)  # said by commands, never on a page
 
 
 def sentences() -> Iterator[tuple[str, str]]:
