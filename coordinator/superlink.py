@@ -43,30 +43,7 @@ BUNDLE_FILES = (
     "train.py",
     "weights.py",
 )
-BUNDLE_PROJECT = """\
-[project]
-name = "linli-forecast"
-version = "1.0.0"
-description = "Next week's requests, learned together"
-dependencies = []
-
-[tool.flwr.app]
-publisher = "linli"
-
-[tool.flwr.app.components]
-serverapp = "federation.server_app:app"
-clientapp = "federation.client_app:app"
-
-[tool.flwr.app.config]
-num-rounds = 3
-local-steps = 300
-learning-rate = 0.003
-seed = 0
-min-nodes = 3
-round-timeout-seconds = 180
-wait-timeout-seconds = 120
-out-dir = ""
-"""
+BUNDLE_PROJECT = "flower_app.toml"  # shipped as pyproject.toml, the name that Flower looks for
 
 
 class SuperLinkDown(DomainError):
@@ -139,7 +116,7 @@ def build_bundle(target_dir: Path) -> Path:
     if package.exists():
         shutil.rmtree(package)  # whatever lies there would be shipped
     package.mkdir(parents=True)
-    (target_dir / "pyproject.toml").write_text(BUNDLE_PROJECT, encoding="utf-8", newline="\n")
+    (target_dir / "pyproject.toml").write_bytes((source / BUNDLE_PROJECT).read_bytes())
     for name in BUNDLE_FILES:
         (package / name).write_bytes((source / name).read_bytes())
     return target_dir
