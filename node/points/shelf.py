@@ -81,7 +81,7 @@ def collect(
 ) -> Redemption:
     """Hand an item over to whoever brings the code; the held points are paid to the shop."""
     row = redemption(session, redemption_id)
-    if code.strip().upper() != row.code:
+    if _typed(code) != row.code:
         raise WrongPickupCode
     if row.state != RedemptionState.COLLECTED:
         _close(session, clock, row, RedemptionState.COLLECTED, closed_by=collected_by)
@@ -139,7 +139,7 @@ def redemption(session: Session, redemption_id: UUID) -> Redemption:
 def reserved_under(session: Session, code: str) -> Redemption:
     """The reservation that waits under this code; refuses an unknown one."""
     waiting = select(Redemption).where(Redemption.state == RedemptionState.RESERVED)
-    row = session.scalars(waiting.where(Redemption.code == code.strip().upper())).first()
+    row = session.scalars(waiting.where(Redemption.code == _typed(code))).first()
     if row is None:
         raise WrongPickupCode
     return row
@@ -158,6 +158,11 @@ def redemptions_of(
     query = select(Redemption).where(Redemption.resident_id == resident_id)
     newest_first = query.order_by(Redemption.reserved_at.desc(), Redemption.id.desc())
     return session.scalars(newest_first.limit(limit)).all()
+
+
+def _typed(code: str) -> str:
+    """The code as it is stored, however it was typed: small letters, spaces."""
+    return "".join(code.split()).upper()
 
 
 def _close(

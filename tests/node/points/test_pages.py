@@ -61,7 +61,7 @@ def test_a_resident_reserves_and_the_desk_hands_out(house: ClientHouse) -> None:
     house.open_browser(elder)
     assert reserve(house).status_code == 303
     shown = house.client.get("/points?reserved=1").text
-    found = re.search(r'class="code">([2-9A-Z]{8})<', shown)
+    found = re.search(r'class="code">([2-9A-Z]{4} [2-9A-Z]{4})<', shown)
     assert found is not None
     assert "Show the code at the desk" in shown
     house.open_browser(clerk)

@@ -164,7 +164,7 @@ def test_reserve_then_collect_with_the_code(database: Database, clock: VirtualCl
         )
     for _ in range(2):
         database.do(
-            lambda session: shelf.collect(session, clock, redemption_id=row.id, code="abcd2345 ")
+            lambda session: shelf.collect(session, clock, redemption_id=row.id, code="abcd 2345 ")
         )
     with database.read() as session:
         assert ledger.balance(session, service.SHOP) == 100
