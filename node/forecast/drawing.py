@@ -9,7 +9,6 @@ from typing import NamedTuple
 HEIGHT = 320
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 52, 40
 BASE = HEIGHT - BOTTOM  # where zero stands
-PAST_SHARE = 0.45  # of the width; a day to come is wider, for it carries its figure
 STEPS = (1, 2, 5)  # the grid counts in ones, twos or fives of a power of ten
 GRID_LINES_MAX = 4
 
@@ -19,10 +18,12 @@ class Format(NamedTuple):
 
     width: int
     past_days: int
+    past_share: float  # of the width; a day to come is wider, for it carries its figure
 
 
-WIDE = Format(width=760, past_days=28)
-NARROW = Format(width=420, past_days=14)  # telephones, and two pictures side by side
+WIDE = Format(width=760, past_days=28, past_share=0.45)
+# for telephones, and where two pictures stand side by side
+NARROW = Format(width=420, past_days=14, past_share=0.28)
 
 
 class Past(NamedTuple):
@@ -114,7 +115,7 @@ def draw(
     past = past[-form.past_days :]
     top = max([1.0, *(day.requests for day in past), *(day.high for day in coming)])
     step = grid_step(top)
-    divider = LEFT + (form.width - LEFT - RIGHT) * PAST_SHARE
+    divider = LEFT + (form.width - LEFT - RIGHT) * form.past_share
     frame = _Frame(
         ceiling=step * math.ceil(top / step),
         divider=round(divider, 1),

@@ -6,6 +6,7 @@ extends "page.html" and finds `_`, `caller`, `house`, `csrf()`, `day`, `minute` 
 A slice shows itself on the home page by a `HomeCard`: `(request, session, caller) -> Card | None`.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -188,8 +189,20 @@ async def home(request: AnyRequest) -> Response[str]:
     """What concerns me today; for staff, whom they serve."""
     who = caller(request)
     with house(request).database.read() as session:
-        shown = [card(request, session, who) for card in request.app.state.cards]
+        shown = [card(request, session, who) for card in (*request.app.state.cards, health)]
     return page(request, "home.html", cards=[card for card in shown if card is not None])
+
+
+def health(request: AnyRequest, _session: Session, who: Caller) -> Card | None:
+    """For the operator: this page came from the database, and is there room for more?"""
+    if not who.has(Role.OPERATOR) or who.acting_for:
+        return None
+    free_gigabytes = shutil.disk_usage(house(request).settings.directory).free / 1e9
+    lines = [
+        _("The node answers, and its database can be read."),
+        _("Free space on the disk: %(size)s GB") % {"size": f"{free_gigabytes:.1f}"},
+    ]
+    return Card(_("Health"), lines)
 
 
 @get("/livez", include_in_schema=False)

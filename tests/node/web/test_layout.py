@@ -96,6 +96,9 @@ def test_a_role_opens_the_door(house: ClientHouse) -> None:
     house.open_browser(house.resident("Zhao", Role.CLERK))
     assert house.client.get("/desk").text == "desk"
     assert "At the desk" in house.client.get("/").text
+    assert "Free space" not in house.client.get("/").text
+    house.open_browser(house.resident("Sun", Role.OPERATOR))
+    assert "Free space" in house.client.get("/").text
 
 
 def test_a_form_from_elsewhere_is_refused(house: ClientHouse) -> None:
