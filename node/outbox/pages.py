@@ -23,10 +23,13 @@ def kind_name(kind: str) -> str:
         "StatementDiffers": _("Answer: the statement differs"),
         "Refusal": _("Answer: no, with a reason code"),
         "model_update": _("Model update from the training (numbers, no requests)"),
-        "heartbeat": _("Sign of life to the district's office"),
-        "position": _("Statements for a settlement round"),
-        "signature": _("Signature under a settlement batch"),
-        "renewal": _("Request for a new certificate"),
+        "Heartbeat": _("Sign of life"),
+        "GetDirectory": _("Question: who belongs to the district?"),
+        "GetModel": _("Question: the newest forecast model, please"),
+        "GetBatch": _("Question: the batch to be signed, please"),
+        "SubmitPosition": _("Statements for a settlement round"),
+        "SubmitSignature": _("Signature under a settlement batch"),
+        "Renew": _("Request for a new certificate"),
     }.get(kind, kind)
 
 
