@@ -193,6 +193,7 @@ class OfficeServer:
                 web_app(dashboard),
                 access_log=False,
                 log_config=None,
+                ws="none",
                 backlog=BACKLOG_CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 server_header=False,

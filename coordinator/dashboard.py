@@ -8,6 +8,7 @@ from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar, MediaType, Request, Response, get
 from litestar.datastructures import ResponseHeader
+from litestar.params import FromQuery
 
 from coordinator import directory
 from coordinator.overview import overview
@@ -57,7 +58,7 @@ def web_app(dashboard: Dashboard) -> Litestar:
     """The office's HTTP port."""
 
     @get("/", media_type=MediaType.HTML, sync_to_thread=True)
-    def show(request: Request[Any, Any, Any], lang: str | None = None) -> Response[str]:
+    def show(request: Request[Any, Any, Any], lang: FromQuery[str | None] = None) -> Response[str]:
         language = _language(lang, request.cookies.get(LANGUAGE_COOKIE))
         response = Response(dashboard.page(language), media_type=MediaType.HTML)
         if lang is not None:

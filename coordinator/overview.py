@@ -1,6 +1,5 @@
 """The district at a glance, for the dashboard, `status` and whoever watches the office."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -40,15 +39,12 @@ def overview(session: Session, *, district: str, now: datetime) -> dict[str, Any
 
 def communities(session: Session, *, now: datetime) -> list[dict[str, Any]]:
     """Each community: membership, chain, training, health, and its minutes settled so far."""
-    expiries: Mapping[str, datetime] = dict(
-        session.execute(
-            select(Certificate.community_id, func.max(Certificate.expires_at))
-            .where(Certificate.revoked_at.is_(None))
-            .group_by(Certificate.community_id)
-        )
-        .tuples()
-        .all()
+    lives = (
+        select(Certificate.community_id, func.max(Certificate.expires_at))
+        .where(Certificate.revoked_at.is_(None))
+        .group_by(Certificate.community_id)
     )
+    expiries = {community: until for community, until in session.execute(lives)}
     settled = settled_minutes(session)
     return [
         {
