@@ -47,7 +47,7 @@ async def show(request: AnyRequest) -> Response[str]:
     """All motions and where each stands; how a wish becomes a promise."""
     with house(request).database.read() as session:
         found = service.motions(session)
-        running = {m.id: vote for m in found if (vote := service.open_vote(session, m.id))}
+        running = service.open_votes(session)
     return page(
         request,
         "council/list.html",
@@ -214,9 +214,9 @@ async def finish_task(
 
 def card(request: AnyRequest, session: Session, who: Caller) -> Card | None:
     """What is put to the vote now, on the home page."""
-    found = service.motions(session)
+    found, running = service.motions(session), service.open_votes(session)
     links = [Link("/council", _("See what is discussed"))]
-    lines = [motion.title for motion in found if service.open_vote(session, motion.id)]
+    lines = [motion.title for motion in found if motion.id in running]
     if lines:
         return Card(_("You can vote now"), lines[:3], links)
     public = [motion.title for motion in found if motion.step == Step.PUBLICITY]

@@ -246,6 +246,12 @@ def open_vote(session: Session, motion_id: UUID) -> Vote | None:
     return session.scalar(query)
 
 
+def open_votes(session: Session) -> dict[UUID, Vote]:
+    """Every vote that runs now, by its motion."""
+    running = session.scalars(select(Vote).where(Vote.closed_at.is_(None)))
+    return {vote.motion_id: vote for vote in running}
+
+
 def last_vote(session: Session, motion_id: UUID) -> Vote | None:
     """The vote on a motion that was closed last, if one was."""
     query = select(Vote).where(Vote.motion_id == motion_id, Vote.closed_at.is_not(None))

@@ -197,7 +197,11 @@ def act_names() -> dict[Act, str]:
 
 def reason_names() -> dict[str, str]:
     """What moved minutes, in the reader's language; other reasons show their code."""
-    return {"exchange": _("Help between neighbours")}
+    return {
+        "exchange": _("Help between neighbours"),
+        "redeemed_away": _("Help in another community"),
+        "helped_guest": _("Helped a guest from another community"),
+    }
 
 
 def _perform(
