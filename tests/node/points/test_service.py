@@ -1,7 +1,7 @@
 """Awards within caps, items nobody gets twice, and rules that only a motion changes."""
 
 from collections import Counter
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -228,7 +228,8 @@ def test_one_of_many_gets_the_last_item(database: Database, clock: VirtualClock)
             code="ABCD2345",
         )
 
-    answers = [database.write(command(racer)) for racer in racers]
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        answers = list(threads.map(lambda racer: database.write(command(racer)), racers))
     wait(answers, timeout=20)
     outcome = Counter(type(answer.exception()) for answer in answers)
     assert outcome == {type(None): 1, refusals.OutOfStock: 24}
