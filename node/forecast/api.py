@@ -28,13 +28,8 @@ async def show(request: AnyRequest) -> dict[str, Any]:
 async def evaluate(request: AnyRequest) -> dict[str, Any]:
     """Judge mean8, local and federated on the last weeks and use the best (operator)."""
     require(request, Role.OPERATOR)
-    evaluation_id = idempotency.key(request)
-    with house(request).database.read() as session:
-        known = session.get(Evaluation, evaluation_id)
-        if known is not None:
-            return as_json(known)
-    found = await compare(house(request), evaluation_id=evaluation_id, runner=runner_of(request))
-    return as_json(found)
+    key, runner = idempotency.key(request), runner_of(request)
+    return as_json(await compare(house(request), evaluation_id=key, runner=runner))
 
 
 def runner_of(request: AnyRequest) -> Runner | None:

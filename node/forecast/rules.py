@@ -10,6 +10,8 @@ ARMS = ("mean8", "local", "federated")
 HISTORY_DAYS_MIN = 60
 HOLDOUT_WEEKS = 8  # the last weeks, on which the three forecasts are judged
 GAP_DAYS_MAX = 28  # a longer silence ends a history: what came before is another time
+OTHER = "other"  # where live requests of one category too many are counted
+LIVE_CATEGORIES_MAX = 48  # so that nobody can make the history too wide by inventing names
 EVALUATION_BYTES_MAX = 5_000_000
 _LOCAL = timezone(timedelta(hours=8))
 

@@ -64,7 +64,8 @@ class Reported(Protocol):
 def count_request(session: Session, _clock: Clock, event: Event) -> None:
     """A reaction: one request more on its day, the number that forecasts are made of."""
     reported = cast(Reported, event)
-    day, category = rules.local_day(reported.reported_at), reported.category
+    day = rules.local_day(reported.reported_at)
+    category = _counted_as(session, reported.category)
     same = (DailyCount.date == day, DailyCount.category == category)
     if session.scalar(select(DailyCount.count).where(*same)) is None:
         session.execute(insert(DailyCount).values(date=day, category=category, count=1))
@@ -137,6 +138,11 @@ def history_days(session: Session) -> tuple[date, date] | None:
         select(func.min(DailyCount.date), func.max(DailyCount.date))
     ).one()
     return (first, last) if first is not None else None
+
+
+def _counted_as(session: Session, category: str) -> str:
+    known = set(session.scalars(select(DailyCount.category).distinct()))
+    return category if category in known or len(known) < rules.LIVE_CATEGORIES_MAX else rules.OTHER
 
 
 def _stretch(session: Session, today: date) -> tuple[date, date]:

@@ -238,7 +238,8 @@ async def _do(
 
 def _page_number(request: AnyRequest) -> int:
     text = request.query_params.get("page", "1")
-    return min(max(1, int(text)), rules.PAGE_MAX) if text.isascii() and text.isdigit() else 1
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(rules.PAGE_MAX))
+    return min(max(1, int(text)), rules.PAGE_MAX) if is_number else 1
 
 
 def _status(request: AnyRequest) -> Status:

@@ -53,8 +53,9 @@ CONTACT_LENGTH_MAX = 60
 RATING_MIN, RATING_MAX = 1, 5
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 10, 100
 PAGE_MAX = 100_000
+NUMBER_MAX = 2**63 - 1  # of a request, as databases count
 
-_CATEGORY = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_CATEGORY = re.compile(r"[^\W_][\w \-/&.]{0,59}")  # what a community's own history may bring
 
 
 class FieldsMissing(DomainError):
@@ -111,9 +112,16 @@ def due_at(category: str, reported_at: datetime) -> datetime:
 def check_text(field: str, text: str | None, *, most: int) -> str | None:
     """The text without spaces around it, None for an empty one; refuses an endless one."""
     clean = (text or "").strip()
+    if not _is_storable(clean):
+        raise BadInput(field=field, problem="this holds characters that are no text")
     if len(clean) > most:
         raise BadInput(field=field, problem="this is too long")
     return clean or None
+
+
+def _is_storable(text: str) -> bool:
+    """Databases take neither NUL nor half a surrogate pair."""
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def check_rating(rating: int) -> None:

@@ -137,7 +137,8 @@ def reopen(
 
 def find(session: Session, request_id: int) -> ServiceRequest:
     """The request with this number; refuses an unknown one."""
-    request = session.get(ServiceRequest, request_id)
+    is_possible = 0 < request_id <= rules.NUMBER_MAX
+    request = session.get(ServiceRequest, request_id) if is_possible else None
     if request is None:
         raise rules.UnknownRepair(id=request_id)
     return request

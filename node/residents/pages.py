@@ -142,7 +142,10 @@ async def do_join(request: AnyRequest) -> Response[Any]:
     require(request, Role.CLERK, Role.OPERATOR)
     node, form = house(request), await Form.read(request)
     name, phone = form.text("name", most=rules.NAME_LENGTH_MAX), form.text("phone")
-    pin, building = form.text("pin", least=0), form.text("building", least=0)
+    pin, building = (
+        form.text("pin", least=0),
+        form.text("building", least=0, most=rules.BUILDING_LENGTH_MAX),
+    )
     form.check("phone", lambda: rules.clean_phone(phone) if phone else None)
     if pin:
         form.check("pin", lambda: rules.check_pin(pin))

@@ -54,9 +54,17 @@ def clean_phone(text: str) -> str:
 def clean_name(text: str) -> str:
     """The name without spaces around it; refuses an empty or endless one."""
     name = text.strip()
-    if not 0 < len(name) <= NAME_LENGTH_MAX:
+    if not (0 < len(name) <= NAME_LENGTH_MAX and name.isprintable()):
         raise BadInput(field="name", problem="give 1 to 60 characters")
     return name
+
+
+def clean_building(text: str | None) -> str | None:
+    """The building without spaces around it, None where none was said."""
+    building = (text or "").strip()
+    if len(building) > BUILDING_LENGTH_MAX or not building.isprintable():
+        raise BadInput(field="building", problem="give at most 60 characters")
+    return building or None
 
 
 def check_pin(pin: str) -> None:

@@ -53,7 +53,7 @@ def join(
 ) -> Resident:
     """Welcome a resident: one record and two accounts. The same id and content finds the first."""
     name, phone = rules.clean_name(name), rules.clean_phone(phone)
-    building = (building or "").strip()[: rules.BUILDING_LENGTH_MAX] or None
+    building = rules.clean_building(building)
     rules.check_birth_year(birth_year, this_year=clock.now().year)
     known = session.get(Resident, resident_id)
     if known is not None:

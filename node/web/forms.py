@@ -9,6 +9,7 @@
 An empty form to show first: `Form()`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -22,6 +23,7 @@ from node.web.session import AnyRequest
 
 T = TypeVar("T")
 TEXT_LENGTH_MAX = 4_000
+_INTEGER = re.compile(r"-?[0-9]{1,12}")
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Form:
     def integer(self, name: str, *, least: int, most: int) -> int:
         """A whole number from `least` to `most`; `least` where it was not one."""
         value = self.values.get(name, "").strip()
-        number = int(value) if value.isascii() and value.lstrip("-").isdigit() else None
+        number = int(value) if _INTEGER.fullmatch(value) else None
         if number is None or not least <= number <= most:
             bounds = {"least": least, "most": most}
             self.errors[name] = _("A number from %(least)s to %(most)s, please.") % bounds

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar, MediaType, Response, get
@@ -32,6 +32,7 @@ from node.web import language, refusals
 from node.web.language import gettext as _
 from node.web.session import (
     COOKIE_SECONDS,
+    SAFE_METHODS,
     VISIT_COOKIE,
     AnyRequest,
     Caller,
@@ -117,16 +118,19 @@ _templates = _environment()
 
 
 def page(request: Connection, template: str, *, status: int = 200, **context: Any) -> Response[str]:
-    """An HTML page from a template, with all that every page needs."""
+    """An HTML page from a template, with all that every page needs.
+
+    `status` is the answer's HTTP status (422: the form needs another look), not for the template.
+    """
     who = _caller_or_nobody(request)
-    spoken = language.language.get()
+    spoken, here = language.language.get(), _here(request)
 
     def here_with(**changes: object) -> str:
         query = dict(parse_qsl(request.scope["query_string"].decode("latin-1")))
-        return f"?{urlencode({**query, **changes})}"
+        return f"{here}?{urlencode({**query, **changes})}"
 
     shared = {
-        "request_path": request.url.path,
+        "request_path": here,
         "house": house(request),
         "caller": who,
         "is_staff": who.has(*STAFF),
@@ -148,6 +152,14 @@ def picture(template: str, **context: Any) -> Response[str]:
     """An SVG picture from a template, for an <img> or a page of its own."""
     body = _templates.get_template(template).render(context)
     return Response(body, media_type="image/svg+xml")
+
+
+def _here(request: Connection) -> str:
+    """The page's own address; for the answer to a form, the page on which the form stood."""
+    if request.scope.get("method") in SAFE_METHODS:
+        return request.url.path
+    path = urlsplit(request.headers.get("referer", "")).path
+    return path if path.startswith("/") and not path.startswith("//") else "/"
 
 
 def _caller_or_nobody(request: Connection) -> Caller:

@@ -150,3 +150,17 @@ def test_the_latest_judgement_counts(house: ClientHouse) -> None:
 def test_an_answer_that_cannot_be_shown_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(rules.EvaluationUnusable):
         rules.check_evaluation(answer("mean8") | change)
+
+
+def test_invented_categories_cannot_widen_the_history(house: ClientHouse) -> None:
+    def report(session: Session) -> None:
+        for number in range(rules.LIVE_CATEGORIES_MAX + 20):
+            event = Reported(f"made-up {number}", house.clock.now())
+            service.count_request(session, house.clock, event)
+
+    house.database.do(report)
+    with house.database.read() as session:
+        found = session.scalars(select(DailyCount.category).distinct()).all()
+        assert len(found) == rules.LIVE_CATEGORIES_MAX + 1
+        today = rules.local_day(house.clock.now())
+        assert session.get_one(DailyCount, (today, rules.OTHER)).count == 20

@@ -4,6 +4,7 @@ import ast
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from babel.messages.extract import extract_from_dir
@@ -24,8 +25,13 @@ PARTS = ("model", "rules", "refusals", "service", "api", "pages", "panel", "home
 TERMINAL = ("enrolment.", "settlement.", "node.", "kernel.database")
 
 
-def sentences() -> Iterator[tuple[str, str]]:
+@cache
+def sentences() -> tuple[tuple[str, str], ...]:
     """(where it stands, the sentence) for each string that a reader may see."""
+    return tuple(_found())
+
+
+def _found() -> Iterator[tuple[str, str]]:
     options = {path: {"newstyle_gettext": "true"} for path, _ in METHODS}
     found = extract_from_dir(ROOT, METHODS, options, keywords=KEYWORDS)
     for name, line, message, _comments, _context in found:
