@@ -97,6 +97,7 @@ class OfficeServer:
             authority=authority,
             district=settings.office.name,
             models=place.models,
+            ask_again_ms=settings.ask_again_ms,
         )
         await self._listen(authority)
         await database.run(self._learn_addresses)

@@ -1,9 +1,11 @@
-"""What the chain must offer to the office; contracts.client has the real one."""
+"""What the outside must offer to the office: contracts.client and superlink.py have it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from contracts.terms import Batch, BatchSettled, Position, Receipt, SignedTransaction
+from coordinator.superlink import TrainingPlan, TrainingResult
 
 
 class Chain(Protocol):
@@ -28,3 +30,15 @@ class Chain(Protocol):
     def receipt(self, transaction_hash: bytes) -> Receipt | None: ...
 
     def settled_batches(self, from_block: int, to_block: int) -> list[BatchSettled]: ...
+
+
+class Trainer(Protocol):
+    """Flower's service. A refusal of it is a DomainError."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def register_supernode(self, public_key_path: Path) -> None: ...
+
+    async def run_training(self, plan: TrainingPlan) -> TrainingResult: ...

@@ -17,8 +17,6 @@ from node.kernel.ports import Clock
 from protos import enrolment_pb2 as pb
 from protos import enrolment_pb2_grpc
 
-ASK_AGAIN_SECONDS = 1  # how often a joining node asks whether it was approved
-
 
 @dataclass
 class Desk:
@@ -29,6 +27,7 @@ class Desk:
     authority: Authority
     district: str
     models: Path
+    ask_again_ms: int
     recover: Recover | None = None
 
     def signed_directory(self) -> pb.SignedDirectory:
@@ -64,7 +63,7 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServicer):
                 session, self._desk.clock, secret=secret, community_id=community_id
             )
         if certificate is None:
-            return pb.JoinReply(waiting=pb.Waiting(ask_again_seconds=ASK_AGAIN_SECONDS))
+            return pb.JoinReply(waiting=pb.Waiting(ask_again_ms=self._desk.ask_again_ms))
         return pb.JoinReply(
             approval=pb.Approval(
                 certificate_pem=certificate.pem,

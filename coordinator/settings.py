@@ -1,7 +1,7 @@
 """Where an office keeps its things, and every setting with its unit. Made once, in cli.py."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from coordinator.refusals import OfficeMissing, OfficeUnreadable
@@ -102,13 +102,13 @@ class Settings:
     public_host: str | None = None  # how nodes reach us, if not by the host we listen on
     message_bytes_max: int = 16 * 1024 * 1024
     connection_streams_max: int = 200
+    ask_again_ms: int = 500  # how often a joining node asks whether it was approved
     work_poll_seconds: float = 0.5  # how soon work asked for by another command is seen
     chain_pause_seconds: float = 2.0  # before a chain that did not answer is asked again
     confirmations: int = 1  # blocks on top of nothing: enough where blocks are final
     attempts_max: int = 8  # proposals of one round
     stop_grace_seconds: float = 5.0
     batch_look_back_blocks: int = 100_000
-    languages: tuple[str, ...] = field(default=("zh", "en"))
 
     def reachable(self, address: Address) -> str:
         """The address as the directory tells it to nodes."""

@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 from contracts.terms import ChainRefused, ChainUnavailable, SignedTransaction, Status
 from coordinator import directory, training
 from coordinator.model import Community, CommunityState
-from coordinator.ports import Chain
+from coordinator.ports import Chain, Trainer
 from coordinator.sending import Sender
 from coordinator.servicer import Desk
 from coordinator.settings import Settings
 from coordinator.settling import Settling
-from coordinator.superlink import RegistrationRefused, SuperLink, TrainingPlan
+from coordinator.superlink import RegistrationRefused, TrainingPlan
 from node.kernel.db import Database
 from node.kernel.errors import DomainError
 from node.kernel.evm_address import checksummed
@@ -141,12 +141,12 @@ class TrainingWork:
     settings: Settings
     database: Database
     clock: Clock
-    superlink: SuperLink
+    superlink: Trainer
     refused: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
         """Work until cancelled."""
-        is_started = False
+        is_started, trouble = False, ""
         while True:
             try:
                 if not is_started:
@@ -154,8 +154,11 @@ class TrainingWork:
                     is_started = True
                     log.info("superlink_started")
                 await self.step()
+                trouble = ""
             except DomainError as refusal:
-                log.warning("training_trouble", code=refusal.code, reason=str(refusal))
+                if refusal.code != trouble:  # said once, not at every look
+                    log.warning("training_trouble", code=refusal.code, reason=str(refusal))
+                trouble = refusal.code
                 await asyncio.sleep(self.settings.chain_pause_seconds)
             except Exception as failure:
                 log.error("training_work_failed", error=type(failure).__name__, reason=str(failure))

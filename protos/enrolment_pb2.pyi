@@ -74,10 +74,10 @@ class JoinReply(_message.Message):
     def __init__(self, waiting: _Optional[_Union[Waiting, _Mapping]] = ..., approval: _Optional[_Union[Approval, _Mapping]] = ...) -> None: ...
 
 class Waiting(_message.Message):
-    __slots__ = ("ask_again_seconds",)
-    ASK_AGAIN_SECONDS_FIELD_NUMBER: _ClassVar[int]
-    ask_again_seconds: int
-    def __init__(self, ask_again_seconds: _Optional[int] = ...) -> None: ...
+    __slots__ = ("ask_again_ms",)
+    ASK_AGAIN_MS_FIELD_NUMBER: _ClassVar[int]
+    ask_again_ms: int
+    def __init__(self, ask_again_ms: _Optional[int] = ...) -> None: ...
 
 class Approval(_message.Message):
     __slots__ = ("certificate_pem", "ca_pem", "directory")

@@ -37,7 +37,7 @@ from protos import enrolment_pb2 as pb
 
 APPROVAL_PATIENCE_SECONDS = 600.0
 OFFICE_PATIENCE_SECONDS = 20.0  # for an office that does not answer at all
-ASK_AGAIN_SECONDS_MIN = 0.2
+ASK_AGAIN_SECONDS_MIN = 0.05
 ASK_AGAIN_SECONDS_MAX = 30.0
 
 
@@ -117,7 +117,7 @@ async def _status(client: EnrolmentClient, invitation: Invitation) -> pb.JoinRep
 
 
 def _pause_seconds(waiting: pb.Waiting) -> float:
-    return min(max(waiting.ask_again_seconds, ASK_AGAIN_SECONDS_MIN), ASK_AGAIN_SECONDS_MAX)
+    return min(max(waiting.ask_again_ms / 1_000, ASK_AGAIN_SECONDS_MIN), ASK_AGAIN_SECONDS_MAX)
 
 
 def new_request(keys: Keys, invitation: Invitation, peer_address: str) -> pb.JoinRequest:

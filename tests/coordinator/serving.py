@@ -102,6 +102,7 @@ async def serving(
         member=ANY_PORT,
         http=ANY_PORT,
         superlink=None,
+        ask_again_ms=50,
         work_poll_seconds=QUICK_SECONDS,
         chain_pause_seconds=QUICK_SECONDS,
         stop_grace_seconds=QUICK_SECONDS,

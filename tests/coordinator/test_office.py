@@ -17,7 +17,7 @@ from coordinator import training
 from coordinator.app import OfficeServer
 from coordinator.authority import create_authority, load_authority, pem_of
 from coordinator.refusals import AddressUnusable, OfficeServing
-from coordinator.settings import Address, Place
+from coordinator.settings import Place
 from node.enrolment.client import MembershipClient
 from node.enrolment.directory import Membership, load_membership
 from node.enrolment.join import join
@@ -285,11 +285,13 @@ def test_an_office_is_served_once_and_on_free_ports(tmp_path: Path) -> None:
         await twin.stop()
         async with serving(tmp_path / "other") as other:
             free = replace(other.server.settings, enrol=ANY_PORT, member=ANY_PORT, http=ANY_PORT)
-        for taken in ("enrol", "member", "http"):
-            address: Address = getattr(settings, taken)
-            clashing = OfficeServer(
-                replace(free, **{taken: address}), clock=office.clock, open_chain=None
-            )
+        clashes = {
+            "enrol": replace(free, enrol=settings.enrol),
+            "member": replace(free, member=settings.member),
+            "http": replace(free, http=settings.http),
+        }
+        for taken, clash in clashes.items():
+            clashing = OfficeServer(clash, clock=office.clock, open_chain=None)
             with pytest.raises(AddressUnusable, match=taken):
                 await clashing.start()
             await clashing.stop()
