@@ -64,7 +64,7 @@ def demo(
 ) -> None:
     """Run a whole district once: chain, office, four nodes, training, a kill, settlement, audit."""
     options = Options(out.resolve(), panel, seed, rounds)
-    words = Console(stderr=True)
+    words = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         status = asyncio.run(_demo(options, words, keep=keep, as_json=as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -80,7 +80,7 @@ async def _demo(options: Options, words: Console, *, keep: bool, as_json: bool) 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with run_folder(options.out) as home:
         panel = prepare_panel(options, home)
-        words.print(f"邻里 Linli demo. History: {escape(panel.label)}.", highlight=False)
+        words.print(f"邻里 Linli demo. History: {escape(panel.label)}.")
         progress, status = Progress(words, STEPS), FAILED
         try:
             async with ProcessTree(home) as tree:
@@ -95,7 +95,7 @@ async def _demo(options: Options, words: Console, *, keep: bool, as_json: bool) 
                     await demonstration.district.close()
         except* StepFailed as failures:
             failure = _first(failures)
-            words.print(f"[bold red]{escape(str(failure))}[/] ({failure.code})", highlight=False)
+            words.print(f"[bold red]{escape(str(failure))}[/] ({failure.code})")
     return status
 
 
@@ -103,7 +103,7 @@ def _finish(options: Options, run: Run, words: Console, *, as_json: bool) -> int
     write_results(options.out, run)
     Console().print(terminal_table(run.summary, run.details))
     page = options.out / "report.html"
-    words.print(f"报告 Report: {escape(page.as_uri())}", highlight=False)
+    words.print(f"报告 Report: {escape(page.as_uri())}")
     missed = shortfalls(run.summary, rounds=options.rounds)
     if missed:
         words.print(f"[bold red]Not shown: {escape(', '.join(missed))}.[/]")
@@ -115,11 +115,11 @@ def _finish(options: Options, run: Run, words: Console, *, as_json: bool) -> int
 
 def _tell_addresses(run: Run, words: Console) -> None:
     """Where to look, and how to come in."""
-    words.print(f"\n片区办公室 Office: {run.district.office_url}", highlight=False)
+    words.print(f"\n片区办公室 Office: {run.district.office_url}")
     for house, who in zip(run.district.houses, run.people, strict=True):
-        words.print(f"{escape(house.name)}: {house.url}", highlight=False)
+        words.print(f"{escape(house.name)}: {house.url}")
         for part, sign_in in (("staff", who.staff_sign_in), ("elder", who.elder_sign_in)):
-            words.print(f"  {part}: phone {sign_in.phone}, PIN {sign_in.pin}", highlight=False)
+            words.print(f"  {part}: phone {sign_in.phone}, PIN {sign_in.pin}")
     words.print("Ctrl-C ends all of it.")
 
 

@@ -159,7 +159,7 @@ async def ask_everybody(house: House, people: People) -> str:
     for voter, choice in zip(people.voters, VOTES, strict=True):
         ballot = {"voter_id": voter, "choice": choice}
         await house.post(f"{one}/ballots", ballot, step=STEP)
-    counted = await house.post(f"{one}/close", step=STEP)
+    vote = await house.post(f"{one}/close", step=STEP)
     for to in ("screening", "publicity"):
         moved = await house.post(f"{one}/step", {"to": to}, step=STEP)
-    return f"{counted['yes']} of {counted['on_roll']} yes, now {moved['step']}"
+    return f"{vote['tally']['yes']} of {vote['on_roll']} yes, now {moved['step']}"

@@ -35,4 +35,4 @@ class Progress:
         seconds = round(time.monotonic() - began, 2)
         self.steps.append({"number": number, "zh": zh, "en": en, "seconds": seconds})
         words = f"  [dim]{escape(note.words)}[/]" if note.words else ""
-        self.console.print(f"{label}  [green]{seconds:.1f} s[/]{words}", highlight=False)
+        self.console.print(f"{label}  [green]{seconds:.1f} s[/]{words}")

@@ -1,10 +1,11 @@
 """An elder of A is helped in B, and B loses its power in the middle of being paid for it.
 
-The kill comes the moment B's desk has heard that both sides confirmed: B's question to A is then
-in its outbox, on its way, or already answered, and which of them nobody can choose. Then both books
-are read from the outside, and every minute must be where it belongs, once.
+B's desk hears that both sides confirmed, and B asks A for the minutes; A stands frozen, so that the
+question stays on its way. There B is killed: whether A still hears the question nobody can
+choose. Then both books are read from the outside, and every minute must be where it belongs, once.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from simulation.visits import Guest, Visit
 
 STEP = "redemption with a kill"
 MINUTES = 90
+ON_ITS_WAY_SECONDS = 0.3  # from B's commit to A's socket takes a hundredth of it
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Story:
 
     moments: list[Moment] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
-    caught_in: str = ""  # where B's visit stood when B came back
+    caught_in: str = ""  # where B's visit stood when B was killed
     down_seconds: float = 0.0
     state: str = ""
     recovered: bool = False
@@ -55,21 +57,24 @@ async def redeem_with_a_kill(guest: Guest) -> Story:
     await visits.deliver(visit, minutes=guest.minutes, step=STEP)
     story.note("B", "step", zh="A 已接受，B 完成服务", en="A accepted, B gave the help")
     await visits.confirm(visit, by="elder", step=STEP)
-    await visits.confirm(visit, by="provider", step=STEP)
-    await guest.host.child.kill()
+    with guest.home.child.frozen():
+        await visits.confirm(visit, by="provider", step=STEP)
+        story.note(
+            "B", "step", zh="双方确认，B 向 A 请求入账", en="both confirmed, B asks A to pay"
+        )
+        story.caught_in = str((await visits.visit_at_host(visit, step=STEP))["state"])
+        await asyncio.sleep(ON_ITS_WAY_SECONDS)
+        await guest.host.child.kill()
     killed_at = time.monotonic()
-    story.note("B", "kill", zh="双方确认后立即 SIGKILL", en="both confirmed, SIGKILL at once")
-    at_home = await visits.pass_at_home(visit, step=STEP)
+    story.note("B", "kill", zh="请求在路上，B 被 SIGKILL", en="SIGKILL while the question travels")
+    await asyncio.sleep(ON_ITS_WAY_SECONDS)
+    at_home = str((await visits.pass_at_home(visit, step=STEP))["state"])
     story.note(
-        "A",
-        "step",
-        zh=f"B 断电时 A 的凭证：{at_home['state']}",
-        en=f"while B is down, A's pass is {at_home['state']}",
+        "A", "step", zh=f"B 断电时 A 的凭证：{at_home}", en=f"meanwhile A's pass is {at_home}"
     )
     await guest.host.child.start(step=STEP)
     story.down_seconds = round(time.monotonic() - killed_at, 3)
-    story.note("B", "start", zh="B 重新启动", en="B runs again")
-    story.caught_in = str((await visits.visit_at_host(visit, step=STEP))["state"])
+    story.note("B", "start", zh="B 重新启动，再次请求", en="B runs again and asks again")
     await visits.host_state(visit, "captured", step=STEP)
     story.note("B", "step", zh="收到 A 签名的收据，已入账", en="A's signed receipt is here, booked")
     story.state = await _ended_at_home(visit)

@@ -6,11 +6,18 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
+from rich.markup import escape
 from rich.table import Table
 
 from simulation import plots
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+ARM_WORDS = {
+    "mean8": "误差 error, 8-week mean",
+    "local": "误差 error, local only",
+    "federated": "误差 error, federated",
+}
 
 Json = Mapping[str, Any]
 
@@ -46,6 +53,7 @@ def render(summary: Json, details: Json) -> str:
         mae=summary["training"]["mae"],
         arms={arm: label for arm, (label, _, _) in plots.ARMS.items()},
         errors=[_errors(place["name"], details) for place in communities],
+        kinds=sorted({kind for sent in summary["left"].values() for kind in sent}),
         audits_ok=all(audit["ok"] for audit in summary["audit"].values()),
         audited=sum(audit["entries"] for audit in summary["audit"].values()),
         plots={name: Markup(svg) for name, svg in drawn.items()} | {"weeks": weeks},  # noqa: S704 ours
@@ -55,31 +63,32 @@ def render(summary: Json, details: Json) -> str:
 def terminal_table(summary: Json, details: Json) -> Table:
     """The run in one table: a column per community, a line per promise."""
     table = Table(title="邻里 Linli: what the district did", title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     names = [place["name"] for place in details["communities"]]
     for letter, name in zip("ABCD", names, strict=True):
-        table.add_column(f"{letter}  {name}", justify="right")
-    for arm, (label, _, _) in plots.ARMS.items():
+        table.add_column(f"{letter}\n{escape(name)}", justify="right")
+    for arm, label in ARM_WORDS.items():
         cells = []
         for name in names:
             row = _errors(name, details)
             text = "-" if row[arm] is None else f"{row[arm]:.3f}"
             cells.append(f"[bold green]{text} *[/]" if arm == row["adopted"] else text)
-        table.add_row(f"预测误差 error, {label}", *cells)
+        table.add_row(label, *cells)
     table.add_section()
     positions = details["positions"]
-    table.add_row("链上分钟 minutes on the chain", *(f"{positions[name]:+d}" for name in names))
+    table.add_row("链上分钟 minutes on chain", *(f"{positions[name]:+d}" for name in names))
     audits = [summary["audit"][name] for name in names]
     table.add_row("审计 audit", *(_audit(audit) for audit in audits))
+    table.add_row("分录 journal entries", *(str(audit["entries"]) for audit in audits))
     left = [summary["left"][name].values() for name in names]
     table.add_row(
-        "离开节点 left the house",
-        *(f"{sum(sent['bytes'] for sent in kinds) / 1000:.1f} kB" for kinds in left),
+        "离开节点 left, kB",
+        *(f"{sum(sent['bytes'] for sent in kinds) / 1000:.1f}" for kinds in left),
     )
     redeemed, settled = summary["redemption"], summary["settlement"]
     table.caption_justify = "left"
     table.caption = (
-        f"* adopted by the community. History: {details['panel']['label']}.\n"
+        f"* adopted by the community. History: {escape(details['panel']['label'])}.\n"
         f"{redeemed['minutes']} min of A's elder redeemed in B: {redeemed['state']}; "
         f"{redeemed['killed']} was killed in the middle and recovered.\n"
         f"Settled {settled['minutes']} min of {settled['communities']} communities in one "
@@ -89,8 +98,7 @@ def terminal_table(summary: Json, details: Json) -> Table:
 
 
 def _audit(audit: Json) -> str:
-    word = "[green]ok[/]" if audit["ok"] else "[bold red]NOT OK[/]"
-    return f"{word}, {audit['entries']} entries"
+    return "[green]ok[/]" if audit["ok"] else "[bold red]NOT OK[/]"
 
 
 def _errors(name: str, details: Json) -> dict[str, Any]:
