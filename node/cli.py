@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,11 +42,15 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Make a new node in DIR: its settings file and its empty database."""
+    is_new_folder = not directory.exists()
     made = settings.create(directory, name=name, database=database)
     try:
         migrations.migrate(made.database_url)
     except BaseException:
         (made.directory / settings.FILE_NAME).unlink()  # so that init can be said again
+        if is_new_folder:
+            with suppress(OSError):  # not empty: the database's file is worth a look
+                made.directory.rmdir()
         raise
     sentence = f"{directory} holds the node of {name} now. Next: linli-node join, linli-node serve."
     say({"directory": str(made.directory), "name": name}, as_json=as_json, sentence=sentence)

@@ -27,6 +27,7 @@ SWEEP_SECONDS = 60.0  # between two looks for what has expired
 JOINED_POLL_SECONDS = 2.0  # how soon a serving node notices that it has joined a district
 KEEP_ALIVE_SECONDS = 30
 BACKLOG_CONNECTIONS = 512
+PORT_MAX = 65_535
 
 log = structlog.get_logger()
 
@@ -45,6 +46,8 @@ async def serve(node: Node, *, http: str, peer: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if _port(peer, field="--peer") == 0:
+        raise BadInput(field="--peer", problem="neighbours need a port that stays the same")
     listening = _listen(http)
     with _left_out("pydantic"):
         site = node.web()
@@ -67,7 +70,8 @@ async def serve(node: Node, *, http: str, peer: str) -> None:
         while not web.started and not serving.done():
             await asyncio.sleep(0.01)
         tasks.append(asyncio.create_task(follower.wait_for_membership()))
-        _say_ready(node, http=http, peer=peer, is_member=follower.is_member)
+        shown = f"{http.rpartition(':')[0]}:{listening.getsockname()[1]}"  # port 0 resolved
+        _say_ready(node, http=shown, peer=peer, is_member=follower.is_member)
         await stop.wait()
         web.should_exit = True
         await serving
@@ -142,15 +146,22 @@ def refresh_exports(node: Node) -> None:
         forecast.write_exports(session, node.clock, node.settings.exports)
 
 
+def _port(address: str, *, field: str) -> int:
+    """The port of HOST:PORT; checked here, since gRPC takes 70000 and listens on 4464."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > PORT_MAX:
+        raise BadInput(field=field, problem=f"HOST:PORT is needed, not {address}")
+    return int(port)
+
+
 def _listen(http: str) -> socket.socket:
-    host, _, port = http.rpartition(":")
-    if not host or not port.isdigit():
-        raise BadInput(field="--http", problem=f"HOST:PORT, not {http}")
+    port = _port(http, field="--http")
+    host = http.rpartition(":")[0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host.strip("[]"), int(port)))
+        listening.bind((host.strip("[]"), port))
     except OSError as problem:
         listening.close()
         raise PortInUse(address=http) from problem

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from node.kernel.errors import DomainError
+from node.kernel.errors import BadInput, DomainError
 from node.kernel.files import private_folder, write_new_file
 
 FILE_NAME = "node.toml"
@@ -28,6 +28,11 @@ class AlreadyANode(DomainError):
 class BadSettings(DomainError):
     code = "node.bad_settings"
     message = "{file} cannot be used: {problem}"
+
+
+class FolderUnusable(DomainError):
+    code = "node.folder_unusable"
+    message = "{directory} cannot hold a node: {problem}"
 
 
 Minutes = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
@@ -75,7 +80,6 @@ WRITTEN = (
 def create(directory: Path, *, name: str, database: str) -> Settings:
     """Make the node's folder and settings file; raises AlreadyANode rather than touch one."""
     settings = Settings(directory.resolve(), name=_checked_name(name), database=database)
-    private_folder(settings.directory)
     lines = [
         "# This community's node. linli-node serve reads it at start; times are in seconds.",
         f"name = {json.dumps(settings.name, ensure_ascii=False)}",
@@ -84,7 +88,13 @@ def create(directory: Path, *, name: str, database: str) -> Settings:
         *(f"{field} = {json.dumps(getattr(settings, field))}" for field in WRITTEN),
     ]
     content = "\n".join(lines) + "\n"
-    if not write_new_file(settings.directory / FILE_NAME, content.encode(), is_private=True):
+    try:
+        private_folder(settings.directory)
+        is_new = write_new_file(settings.directory / FILE_NAME, content.encode(), is_private=True)
+    except OSError as problem:
+        reason = problem.strerror or "unknown"
+        raise FolderUnusable(directory=str(directory), problem=reason) from problem
+    if not is_new:
         raise AlreadyANode(directory=str(directory))
     return settings
 
@@ -111,6 +121,6 @@ def load(directory: Path) -> Settings:
 
 def _checked_name(name: str) -> str:
     stripped = name.strip()
-    if not 1 <= len(stripped) <= 100:
-        raise BadSettings(file=FILE_NAME, problem="a community's name has 1 to 100 characters")
+    if not 1 <= len(stripped) <= 100 or not stripped.isprintable():
+        raise BadInput(field="--name", problem="1 to 100 printable characters are needed")
     return stripped
