@@ -1,0 +1,192 @@
+"""Two nodes over real gRPC inside mTLS on loopback: who may speak, and for whom."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import pytest
+
+from node.exchange.messages import PresentPass
+from node.kernel.ids import derived_id
+from node.kernel.messages import Refusal, Sealed
+from node.outbox.relay import ITEMS_MAX, BadAnswer, PeerUnreachable, Relay
+from node.peer import wire
+from node.peer.book import PeerBook
+from node.peer.client import GrpcPeers
+from node.peer.servicer import GrpcPeerServicer
+from node.peer.tls import TlsMaterial, server_credentials
+from protos.peer_pb2_grpc import add_PeerServicer_to_server
+from tests.node.peer.certificates import Authority
+from tests.node.two_nodes import HOME, HOST, District, Side, exchange_id, two_nodes
+
+CALL_SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority.make()
+
+
+@pytest.fixture
+def district(tmp_path: Path) -> Iterator[District]:
+    with two_nodes(tmp_path) as district:
+        yield district
+
+
+@asynccontextmanager
+async def serving(side: Side, material: TlsMaterial) -> AsyncIterator[int]:
+    """The side's inbox behind a real port."""
+    server = grpc.aio.server()
+    add_PeerServicer_to_server(GrpcPeerServicer(side.inbox), server)  # type: ignore[no-untyped-call]  # grpc generates it untyped
+    port = server.add_secure_port("127.0.0.1:0", server_credentials(material))
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(None)
+
+
+def book_of(side: Side, port: int) -> PeerBook:
+    """The side's directory, with the other's real address."""
+    [known] = side.book.all()
+    address, name = f"127.0.0.1:{port}", f"{known.community}.linli.test"
+    return PeerBook([replace(known, address=address, certificate_name=name)])
+
+
+def question(district: District, number: int = 0) -> Sealed:
+    asked = PresentPass(exchange_id(number), f"{HOME}-ABCD2222")
+    return district.host.say(asked, to=HOME, message_id=derived_id("grpc", number))
+
+
+async def deliver(
+    district: District, server: TlsMaterial, client: TlsMaterial, items: list[Sealed]
+) -> list[Sealed]:
+    async with serving(district.home, server) as port:
+        peers = GrpcPeers(book_of(district.host, port), client)
+        try:
+            return await asyncio.wait_for(peers.deliver(HOME, items), CALL_SECONDS)
+        finally:
+            await peers.close()
+
+
+def test_a_whole_exchange_over_real_wires(district: District, authority: Authority) -> None:
+    """The relay runs as in a serving node: woken by commits, not by the test."""
+
+    async def tell() -> None:
+        async with serving(district.home, authority.material(HOME)) as port:
+            peers = GrpcPeers(book_of(district.host, port), authority.material(HOST))
+            relay = Relay(
+                district.host.database,
+                district.clock,
+                peers,
+                open_question=lambda sealed: wire.decode(sealed.payload),
+                apply_answer=district.host.answers.apply,
+            )
+            running = asyncio.create_task(relay.run())
+            await asyncio.to_thread(district.issue)
+            await asyncio.to_thread(district.present)
+            await until(lambda: district.visit().state == "accepted")
+            await asyncio.to_thread(district.deliver)
+            await asyncio.to_thread(district.confirm)
+            await until(lambda: district.visit().state == "captured")
+            running.cancel()
+            await peers.close()
+
+    asyncio.run(tell())
+    district.check()
+    assert district.home.clearing(HOST) == 90
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if is_so():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not come to that in 20 seconds")
+
+
+def test_the_wrong_authority_is_refused_by_both_ends(
+    district: District, authority: Authority
+) -> None:
+    stranger = Authority.make()
+    for server, client in (
+        (authority.material(HOME), stranger.material(HOST)),
+        (stranger.material(HOME), authority.material(HOST)),
+    ):
+        with pytest.raises(PeerUnreachable):
+            asyncio.run(deliver(district, server, client, [question(district)]))
+
+
+def test_an_expired_certificate_is_refused(district: District, authority: Authority) -> None:
+    client = authority.material(HOST, is_expired=True)
+    with pytest.raises(PeerUnreachable):
+        asyncio.run(deliver(district, authority.material(HOME), client, [question(district)]))
+
+
+def test_a_server_that_is_somebody_else_is_refused(
+    district: District, authority: Authority
+) -> None:
+    server = authority.material("willow-bank")
+    with pytest.raises(PeerUnreachable):
+        asyncio.run(deliver(district, server, authority.material(HOST), [question(district)]))
+
+
+def test_another_communitys_certificate_cannot_speak_for_this_one(
+    district: District, authority: Authority
+) -> None:
+    """Even with the host's own signed bytes in hand: who calls comes from the certificate."""
+    district.issue()
+    [stolen] = asyncio.run(
+        deliver(
+            district,
+            authority.material(HOME),
+            authority.material("willow-bank"),
+            [question(district)],
+        )
+    )
+    refusal = wire.decode(stolen.payload).body
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "peer.unknown"
+    assert district.pass_state() == "issued"
+
+
+def test_a_certificate_without_a_community_is_not_heard(
+    district: District, authority: Authority
+) -> None:
+    client = authority.material(HOST, is_named=False)
+    with pytest.raises(PeerUnreachable, match="no_community_certificate"):
+        asyncio.run(deliver(district, authority.material(HOME), client, [question(district)]))
+
+
+def test_too_many_items_are_refused_as_a_whole(district: District, authority: Authority) -> None:
+    items = [question(district, number) for number in range(ITEMS_MAX + 1)]
+    server, client = authority.material(HOME), authority.material(HOST)
+    with pytest.raises(PeerUnreachable, match="too_many_items"):
+        asyncio.run(deliver(district, server, client, items))
+    assert len(asyncio.run(deliver(district, server, client, items[:-1]))) == ITEMS_MAX
+
+
+def test_a_stopping_node_says_try_again(district: District, authority: Authority) -> None:
+    district.home.database.close()
+    server, client = authority.material(HOME), authority.material(HOST)
+    with pytest.raises(PeerUnreachable, match=r"kernel\.database_closed"):
+        asyncio.run(deliver(district, server, client, [question(district)]))
+    district.home.open()
+
+
+def test_an_answer_is_checked_before_it_is_read(district: District, authority: Authority) -> None:
+    peers = GrpcPeers(district.host.book, authority.material(HOST))
+    answer = district.home.hear(question(district), caller=HOST)
+    assert peers.open_answer(HOME, answer).in_reply_to == derived_id("grpc", 0)
+    for wrong in (replace(answer, signature=bytes(64)), question(district)):
+        with pytest.raises(BadAnswer):
+            peers.open_answer(HOME, wrong)
+
+
+def test_a_peer_that_is_not_in_the_directory_is_unreachable(authority: Authority) -> None:
+    peers = GrpcPeers(PeerBook(), authority.material(HOST))
+    with pytest.raises(PeerUnreachable, match="directory"):
+        asyncio.run(peers.deliver(HOME, []))
