@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -35,6 +36,8 @@ from node.kernel.ports import Clock
 BACKLOG_CONNECTIONS = 128
 KEEP_ALIVE_SECONDS = 30
 START_POLL_SECONDS = 0.01
+PREDECESSOR_PATIENCE_SECONDS = 10.0
+PREDECESSOR_POLL_SECONDS = 0.1
 
 log = structlog.get_logger()
 
@@ -144,7 +147,7 @@ class OfficeServer:
         self._closing.callback(listening.close)
         superlink = self.settings.superlink
         if superlink is not None:
-            superlink = _free(superlink)
+            superlink = await _free_soon(superlink)
         self.settings = replace(
             self.settings, enrol=enrol, member=member, http=http, superlink=superlink
         )
@@ -295,8 +298,19 @@ def _listen_http(address: Address) -> tuple[Address, socket.socket]:
     return replace(address, port=listening.getsockname()[1]), listening
 
 
+async def _free_soon(address: Address) -> Address:
+    """The address with a free port; a predecessor that was killed may still be letting go of it."""
+    give_up_at = time.monotonic() + PREDECESSOR_PATIENCE_SECONDS
+    while True:
+        try:
+            return _free(address)
+        except AddressUnusable:
+            if time.monotonic() >= give_up_at:
+                raise
+            await asyncio.sleep(PREDECESSOR_POLL_SECONDS)
+
+
 def _free(address: Address) -> Address:
-    """The address with a port that is free now, if any was asked for; else as it is, if free."""
     probe = _bound(address, purpose="superlink")
     port = probe.getsockname()[1]
     probe.close()

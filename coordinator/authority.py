@@ -115,8 +115,9 @@ class Authority:
 
 
 def create_authority(*, key_path: Path, certificate_path: Path, name: str, now: datetime) -> None:
-    """Make the district's key (0600) and its self-signed certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    """Make the district's key (0600), unless it is there, and its self-signed certificate."""
+    write_new_file(key_path, _key_pem(ec.generate_private_key(ec.SECP256R1())), is_private=True)
+    key = _read_key(key_path)
     public_key = key.public_key()
     certificate = (
         x509.CertificateBuilder()
@@ -131,7 +132,6 @@ def create_authority(*, key_path: Path, certificate_path: Path, name: str, now: 
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .sign(key, hashes.SHA256())
     )
-    write_new_file(key_path, _key_pem(key), is_private=True)
     write_file(certificate_path, pem_of(certificate).encode())
 
 

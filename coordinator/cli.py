@@ -109,7 +109,7 @@ def init(
         private_folder(place.keys)
     except OSError as error:
         raise OfficeUnreadable(path=str(directory), problem=error.strerror or "") from error
-    if not place.authority_key.exists():
+    if not place.authority_certificate.exists():
         create_authority(
             key_path=place.authority_key,
             certificate_path=place.authority_certificate,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from contracts.terms import ChainRefused, Receipt, SignedTransaction
@@ -43,6 +43,13 @@ class Sender:
                 )
             ).first()
             return SignedTransaction(row.hash, row.raw, row.nonce) if row else None
+
+    def count(self, purpose: str) -> int:
+        """How many transactions were ever signed for this purpose."""
+        with self._database.read() as session:
+            return session.scalars(
+                select(func.count()).select_from(Transaction).where(Transaction.purpose == purpose)
+            ).one()
 
     async def store(
         self, purpose: str, prepare: Prepare, on_stored: OnStored | None = None

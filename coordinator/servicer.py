@@ -11,7 +11,7 @@ from coordinator.model import Community
 from coordinator.refusals import CertificateUnknown, NoContract
 from coordinator.settlement import Recover
 from coordinator.status import Context, RefusalsBecomeStatus
-from coordinator.training import latest_model, model_file, note_report
+from coordinator.training import is_news, latest_model, model_file, note_report
 from node.kernel.db import Database
 from node.kernel.ports import Clock
 from protos import enrolment_pb2 as pb
@@ -107,15 +107,15 @@ class MembershipServicer(enrolment_pb2_grpc.MembershipServicer):
     ) -> pb.HeartbeatReply:
         async with RefusalsBecomeStatus(context):
             desk, member = self._desk, self._member(context)
-            await desk.database.run(
-                lambda session: note_report(
-                    session,
-                    desk.clock,
-                    community_id=member.id,
-                    adopted_arm=request.adopted_arm,
-                    model_sha256=request.model_sha256,
+            report = {"adopted_arm": request.adopted_arm, "model_sha256": request.model_sha256}
+            with desk.database.read() as session:
+                has_news = is_news(session, desk.clock, community_id=member.id, **report)
+            if has_news:
+                await desk.database.run(
+                    lambda session: note_report(
+                        session, desk.clock, community_id=member.id, **report
+                    )
                 )
-            )
             return self._news(member.id)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelReply:  # noqa: N802 (the wire's name)

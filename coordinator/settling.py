@@ -101,6 +101,8 @@ class Settling:
         if missing:
             left_out = dict.fromkeys(missing, rules.NO_SIGNATURE)
             return await self._propose_again(current, reason="unsigned", left_out=left_out)
+        if self.sender.count(_purpose(current)) >= self.attempts_max:
+            return await self._fail(current, "Every transaction for this batch was undone.")
         assert current.batch is not None
         batch = settlement.terms_batch(wire.proposal(current.batch))
 

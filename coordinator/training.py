@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from node.kernel.files import write_file
 from node.kernel.ports import Clock
 
 ATTEMPTS_MAX = 3  # starts of one run: the office may be killed in the middle
+SEEN_STEP = timedelta(seconds=10)  # how exactly it is known when a node was last here
 NODES_MIN = 2  # fewer would not be a federation
 ARMS = frozenset({"mean8", "local", "federated"})
 Card = Mapping[str, Any]
@@ -115,6 +117,16 @@ def model_file(session: Session, *, sha256: str) -> str:
     if card_json is None:
         raise ModelUnknown(sha256=sha256[:64])
     return card_json
+
+
+def is_news(
+    session: Session, clock: Clock, *, community_id: str, adopted_arm: str, model_sha256: str
+) -> bool:
+    """Whether a heartbeat is worth a write: it says something new, or the last is a while ago."""
+    community = session.get_one(Community, community_id)
+    known = (community.adopted_arm or "", community.model_sha256 or "")
+    is_recent = community.seen_at is not None and clock.now() - community.seen_at < SEEN_STEP
+    return not is_recent or known != (adopted_arm, model_sha256)
 
 
 def note_report(

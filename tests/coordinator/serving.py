@@ -36,10 +36,10 @@ class ServedOffice:
     clock: SystemClock
     folder: Path
 
-    def invitation(self, community: str, *, days: int = 7) -> str:
+    def invitation(self, community: str, *, days: int = 7, secret: str = "") -> str:
         with self.database.read() as session:
             address = directory.fact(session, directory.ENROL_ADDRESS)
-        secret = f"secret of {community} in {self.folder.name}"
+        secret = secret or f"secret of {community} in {self.folder.name}"
         self.database.do(
             lambda session: enrolment.invite(
                 session,

@@ -73,6 +73,15 @@ def test_init_makes_closed_keys_and_says_who_pays(tmp_path: Path) -> None:
         assert (tmp_path / "o/keys" / name).stat().st_mode & 0o777 == 0o600
 
 
+def test_init_goes_on_after_a_kill(tmp_path: Path) -> None:
+    say("init", tmp_path / "o", "--name", "District")
+    key = (tmp_path / "o/keys/ca.key").read_bytes()
+    (tmp_path / "o/ca.pem").unlink()
+    (tmp_path / "o/office.json").unlink()
+    assert say("init", tmp_path / "o", "--name", "District")[0] == 0
+    assert (tmp_path / "o/keys/ca.key").read_bytes() == key
+
+
 def test_what_is_refused_is_a_sentence_a_code_and_status_two(tmp_path: Path, office: Path) -> None:
     file = tmp_path / "file"
     file.write_text("not a folder")

@@ -196,6 +196,25 @@ def test_the_certificate_is_renewed_from_half_of_its_life_on(tmp_path: Path) -> 
     tell(tmp_path, story)
 
 
+def test_after_an_expiry_a_new_invitation_lets_the_same_keys_in(tmp_path: Path) -> None:
+    async def story(office: ServedOffice) -> None:
+        before = await office.admit("A")
+        text = office.invitation("A", secret="another")
+        with pytest.raises(AlreadyEnrolled):
+            await join(tmp_path / "A", text, PEER)
+        later = VirtualClock(datetime.now(UTC) + timedelta(days=31))
+        after = await join(
+            tmp_path / "A", text, PEER, clock=later, on_waiting=lambda: office.approve("A")
+        )
+        assert after.keys.settlement_address == before.keys.settlement_address
+        assert after.certificate_pem != before.certificate_pem
+        client = MembershipClient(before)
+        assert await refusal(client.directory()) == "office.certificate_unknown"
+        await client.close()
+
+    tell(tmp_path, story)
+
+
 def test_directories_that_are_forged_or_old_are_refused(tmp_path: Path) -> None:
     async def story(office: ServedOffice) -> None:
         membership = await office.admit("A")
