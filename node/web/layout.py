@@ -2,7 +2,9 @@
 
 For the composition root: `app(node, routes, cards)` is the whole site. For slices:
 `page(request, "slice/name.html", …)` renders one of `node/<slice>/templates/`; every template
-extends "page.html" and finds `_`, `caller`, `house`, `csrf()`, `day`, `minute` and `now` there.
+extends "page.html" and finds `_`, `caller`, `house`, `csrf()`, `now`, the filters `day` and
+`minute`, and the macros of forms.html there. Handlers mark their arguments as Litestar's
+`JSONBody`, `FromPath` and `FromQuery`; bodies are msgspec Structs.
 A slice shows itself on the home page by a `HomeCard`: `(request, session, caller) -> Card | None`.
 """
 

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 from uuid import UUID
@@ -78,6 +78,7 @@ class Caller:
     acting_for: UUID | None = None
     via: UUID | None = None
     scopes: frozenset[Scope] = field(default_factory=frozenset)  # what acting_for covers
+    acting_name: str = ""  # shown on every page, so that nobody acts for the wrong person
 
     @property
     def is_known(self) -> bool:
@@ -217,7 +218,7 @@ def _find_caller(request: Connection) -> Caller:
         if not acting:
             return known
         elder_id = as_uuid(acting, field="X-Acting-For")
-        residents.resident(session, elder_id)
+        elder = residents.resident(session, elder_id)
         scopes = frozenset({Scope.EVERYTHING})
         if not known.has(*ACTING_ROLES):
             if access.resident_id is None:
@@ -225,7 +226,7 @@ def _find_caller(request: Connection) -> Caller:
             scopes = residents.scopes_for(
                 session, node.clock, helper_id=access.resident_id, elder_id=elder_id
             )
-    return Caller(access.resident_id, access.roles, elder_id, access.token_id, scopes)
+        return replace(known, acting_for=elder.id, acting_name=elder.name, scopes=scopes)
 
 
 def as_uuid(text: str, *, field: str) -> UUID:
