@@ -1,0 +1,181 @@
+"""Messages wait until they are answered: order, limits, backoff, and one bad answer among good."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.exchange.messages import PresentPass
+from node.kernel.ids import derived_id
+from node.kernel.messages import Envelope, Sealed
+from node.outbox import service as outbox
+from node.outbox.model import OUTBOX, OutboxState
+from node.outbox.relay import BYTES_MAX, ITEMS_MAX, PeerUnreachable, Relay
+from node.outbox.service import BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, Outgoing
+from node.peer import wire
+from node.peer.seal import open_sealed
+from tests.node.two_nodes import HOME, HOST, District, Side, Wire, two_nodes
+
+
+@pytest.fixture
+def district(tmp_path: Path) -> Iterator[District]:
+    with two_nodes(tmp_path) as district:
+        yield district
+
+
+def enqueue(side: Side, count: int, *, code: str = "plum-court-ZZZZ2222") -> None:
+    def command(session: Session) -> None:
+        for number in range(count):
+            outbox.enqueue(
+                session,
+                side.clock,
+                side.sealer,
+                message_id=derived_id("outbox", code, number),
+                recipient=HOME,
+                body=PresentPass(derived_id(number), code),
+            )
+
+    side.do(command)
+
+
+def due(side: Side, *, items_max: int = ITEMS_MAX, bytes_max: int = BYTES_MAX) -> list[Outgoing]:
+    now = side.clock.now()
+    return side.ask(
+        lambda session: outbox.due(
+            session, recipient=HOME, now=now, items_max=items_max, bytes_max=bytes_max
+        )
+    )
+
+
+class Answering:
+    """A peer whose answers the test writes."""
+
+    def __init__(self, side: Side, answers: Sequence[Sealed] | Exception) -> None:
+        self.side, self.answers = side, answers
+        self.calls = 0
+
+    async def deliver(self, community: str, items: Sequence[Sealed]) -> list[Sealed]:
+        self.calls += 1
+        if isinstance(self.answers, Exception):
+            raise self.answers
+        return list(self.answers)
+
+    def open_answer(self, community: str, answer: Sealed) -> Envelope:
+        return open_sealed(self.side.book, answer, sender=community)
+
+
+def relay_with(side: Side, peers: Answering | Wire) -> Relay:
+    return Relay(
+        side.database,
+        side.clock,
+        peers,
+        open_question=lambda sealed: wire.decode(sealed.payload),
+        apply_answer=side.answers.apply,
+    )
+
+
+def test_what_is_undone_sends_nothing(district: District) -> None:
+    def command(session: Session) -> None:
+        outbox.enqueue(
+            session,
+            district.clock,
+            district.host.sealer,
+            message_id=derived_id("never"),
+            recipient=HOME,
+            body=PresentPass(derived_id("x"), "plum-court-ABCD2222"),
+        )
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        district.host.do(command)
+    assert district.host.ask(outbox.waiting_count) == 0
+    assert district.host.ask(outbox.next_due_at) is None
+
+
+def test_the_oldest_go_first_and_a_call_has_its_limits(district: District) -> None:
+    side = district.host
+    enqueue(side, 3, code="plum-court-LATE2222")
+    district.clock.advance(timedelta(seconds=1))
+    enqueue(side, 2, code="plum-court-NEWS2222")
+    all_due = due(side)
+    codes = [wire.decode(item.sealed.payload).body for item in all_due]
+    assert ["LATE" in str(body) for body in codes] == [True] * 3 + [False] * 2
+    assert due(side, items_max=2) == all_due[:2]
+    assert due(side, bytes_max=all_due[0].size + all_due[1].size) == all_due[:2]
+    assert due(side, bytes_max=1) == all_due[:1], "one always goes, whatever its size"
+    assert side.ask(lambda session: outbox.recipients_due(session, side.clock.now())) == [HOME]
+
+
+def test_each_try_waits_twice_as_long_up_to_a_minute(district: District) -> None:
+    side = district.host
+    enqueue(side, 1)
+    peers = Answering(side, PeerUnreachable("nobody there"))
+    relay = relay_with(side, peers)
+    waits = []
+    for _ in range(10):
+        assert asyncio.run(relay.drain_once()) == 0
+        next_at = side.ask(outbox.next_due_at)
+        assert next_at is not None
+        waits.append((next_at - district.clock.now()).total_seconds())
+        assert asyncio.run(relay.drain_once()) == 0, "not due yet"
+        district.clock.moment = next_at
+    assert peers.calls == 10
+    assert waits[:3] == [BACKOFF_FIRST_SECONDS * factor for factor in (1, 2, 4)]
+    assert waits[-1] == BACKOFF_MAX_SECONDS
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_peer_that_answers_another_number_of_things_is_asked_again(
+    district: District, count: int
+) -> None:
+    side = district.host
+    enqueue(side, 1)
+    [item] = due(side)
+    answer = district.home.hear(item.sealed, caller=HOST)
+    assert asyncio.run(relay_with(side, Answering(side, [answer] * count)).drain_once()) == 0
+    assert side.ask(outbox.waiting_count) == 1
+
+
+def test_an_answer_that_cannot_be_taken_holds_up_no_other(district: District) -> None:
+    side = district.host
+    district.issue()
+    district.present()
+    enqueue(side, 2)  # about visits that do not exist here: their answers cannot be taken
+    items = due(side)
+    answers = [district.home.hear(item.sealed, caller=HOST) for item in items]
+    assert asyncio.run(relay_with(side, Answering(side, answers)).drain_once()) == 1
+    assert district.visit().state == "accepted"
+    assert side.ask(outbox.waiting_count) == 2
+
+
+def test_a_late_second_answer_changes_nothing(district: District) -> None:
+    side = district.host
+    enqueue(side, 1)
+    [item] = due(side)
+    answer = district.home.hear(item.sealed, caller=HOST)
+
+    def take(session: Session) -> bool:
+        return outbox.answered(session, district.clock, message=item, recipient=HOME, answer=answer)
+
+    assert [side.do(take), side.do(take)] == [True, False]
+    state = select(OUTBOX.c.state).where(OUTBOX.c.id == item.id)
+    assert side.ask(lambda session: session.scalar(state)) == OutboxState.ANSWERED
+    assert [row.messages for row in side.ask(outbox.departures)] == [1]
+
+
+def test_a_bug_in_our_code_does_not_hammer_the_peer(district: District) -> None:
+    side = district.host
+    enqueue(side, 1)
+    peers = Answering(side, ZeroDivisionError())
+
+    async def run_a_while() -> None:
+        running = asyncio.create_task(relay_with(side, peers).run())
+        await asyncio.sleep(0.4)
+        running.cancel()
+
+    asyncio.run(run_a_while())
+    assert peers.calls == 1
