@@ -6,6 +6,7 @@ from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.response import Redirect
+from sqlalchemy.orm import Session
 
 from node.kernel.errors import DomainError
 from node.residents import rules, service
@@ -91,11 +92,14 @@ async def change_pin(request: AnyRequest) -> Response[Any]:
     if form.errors:
         return _profile(request, form, status=422)
     pin_hash = await asyncio.to_thread(service.hash_pin, new)
-    await node.database.run(
-        lambda session: service.set_pin(
-            session, node.clock, resident_id=resident_id, pin_hash=pin_hash
-        )
-    )
+    this_sign_in = caller(request).via
+    assert this_sign_in is not None, "who has a page of their own is signed in"
+
+    def command(session: Session) -> None:
+        service.set_pin(session, node.clock, resident_id=resident_id, pin_hash=pin_hash)
+        service.sign_out_elsewhere(session, node.clock, resident_id=resident_id, keep=this_sign_in)
+
+    await node.database.run(command)
     return Redirect("/profile?pin=changed", status_code=303)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from node.kernel.errors import BadInput, IdReused, NotFound
@@ -110,7 +110,7 @@ def search(session: Session, text: str, *, limit: int = 20) -> Sequence[Resident
 
 
 def set_pin(session: Session, clock: Clock, *, resident_id: UUID, pin_hash: str) -> None:
-    """Give a resident a new PIN; who is signed in stays so."""
+    """Give a resident a new PIN; who is signed in stays so until `sign_out_elsewhere`."""
     resident(session, resident_id)
     session.merge(Credential(resident_id=resident_id, pin_hash=pin_hash, changed_at=clock.now()))
 
@@ -149,6 +149,19 @@ def revoke_token(session: Session, clock: Clock, *, token_id: UUID) -> None:
     if token is None:
         raise NotFound(what="token", id=str(token_id))
     token.revoked_at = token.revoked_at or clock.now()
+
+
+def sign_out_elsewhere(session: Session, clock: Clock, *, resident_id: UUID, keep: UUID) -> None:
+    """Close every sign-in of a resident but the one named: whoever knew the old PIN is out."""
+    session.execute(
+        update(AccessToken)
+        .where(
+            AccessToken.resident_id == resident_id,
+            AccessToken.id != keep,
+            AccessToken.revoked_at.is_(None),
+        )
+        .values(revoked_at=clock.now())
+    )
 
 
 def access(session: Session, clock: Clock, secret: str) -> Access | None:

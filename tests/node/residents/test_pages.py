@@ -45,6 +45,7 @@ def test_signing_in_leads_nowhere_else(path: str) -> None:
 
 def test_changing_the_pin(house: ClientHouse) -> None:
     me = house.resident("Li", pin=PIN)
+    elsewhere = house.signed_in(me)
     house.open_browser(me)
     wrong = house.post_form("/profile/pin", page="/profile", old_pin="111222", pin="630417")
     assert wrong.status_code == 422
@@ -52,6 +53,8 @@ def test_changing_the_pin(house: ClientHouse) -> None:
     assert weak.status_code == 422
     done = house.post_form("/profile/pin", page="/profile", old_pin=PIN, pin="630417")
     assert done.headers["location"] == "/profile?pin=changed"
+    assert "Your PIN was changed." in house.client.get("/profile?pin=changed").text
+    assert house.client.get(f"/api/residents/{me}", headers=elsewhere).status_code == 401
     house.open_browser()
     fields = {"phone": house.phone(1), "pin": "630417"}
     assert house.post_form("/sign-in", page="/sign-in", **fields).status_code == 303
