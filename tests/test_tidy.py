@@ -70,7 +70,7 @@ def text_of(owner: ast.ClassDef, attribute: str) -> str | None:
 
 
 def test_every_refusal_has_a_code_of_its_own() -> None:
-    """Only `federation` may say a code again: it is another process, and imports nothing of ours."""
+    """Only `federation` may say a code again: it is another process, without our imports."""
     codes = Counter(code for code, name, _ in refusals() if not name.startswith("federation/"))
     assert len(codes) > 30, "the search finds them"
     assert [code for code, count in codes.items() if count > 1] == []
