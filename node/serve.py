@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
+import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -22,6 +25,7 @@ from node.forecast.rules import HistoryTooShort, local_day
 from node.kernel.errors import BadInput, DomainError
 from node.ledger import service as ledger
 from node.member import MemberServices, PortInUse
+from node.points import shelf
 
 SWEEP_SECONDS = 60.0  # between two looks for what has expired
 JOINED_POLL_SECONDS = 2.0  # how soon a serving node notices that it has joined a district
@@ -30,6 +34,11 @@ BACKLOG_CONNECTIONS = 512
 PORT_MAX = 65_535
 
 log = structlog.get_logger()
+
+
+class AlreadyServing(DomainError):
+    code = "node.serving"
+    message = "Another process serves {directory} already."
 
 
 class _Web(uvicorn.Server):
@@ -42,12 +51,17 @@ class _Web(uvicorn.Server):
 
 async def serve(node: Node, *, http: str, peer: str) -> None:
     """Serve until SIGTERM or SIGINT; raises PortInUse before anything is half started."""
+    if _port(peer, field="--peer") == 0:
+        raise BadInput(field="--peer", problem="neighbours need a port that stays the same")
+    with _alone(node.settings.directory):
+        await _serve(node, http=http, peer=peer)
+
+
+async def _serve(node: Node, *, http: str, peer: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if _port(peer, field="--peer") == 0:
-        raise BadInput(field="--peer", problem="neighbours need a port that stays the same")
     listening = _listen(http)
     with _left_out("pydantic"):
         site = node.web()
@@ -123,6 +137,7 @@ async def _sweep(node: Node) -> None:
 
     def expire(session: Session) -> None:
         ledger.expire_holds(session, node.clock)
+        shelf.release_overdue(session, node.clock)
         home.expire_passes(session, node.clock)
 
     while True:
@@ -144,6 +159,20 @@ def refresh_exports(node: Node) -> None:
         return
     with node.database.read() as session, contextlib.suppress(HistoryTooShort):
         forecast.write_exports(session, node.clock, node.settings.exports)
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold the node's folder; the kernel lets go of it when the process dies, however it dies."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            raise AlreadyServing(directory=str(directory)) from held
+        yield
+    finally:
+        os.close(handle)
 
 
 def _port(address: str, *, field: str) -> int:
