@@ -78,9 +78,20 @@ class _Job(NamedTuple):
 
 
 class Database:
-    """One database with a single writer thread and any number of readers."""
+    """One database with a single writer thread and any number of readers.
 
-    def __init__(self, url: str, *, clock: Clock, reactions: Reactions | None = None) -> None:
+    Without `has_thread` each command runs and commits at once, in the caller's thread: a simulation
+    then decides alone what happens when.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        reactions: Reactions | None = None,
+        has_thread: bool = True,
+    ) -> None:
         self.url = url
         self._clock = clock
         self._reactions: Reactions = reactions or {}
@@ -89,8 +100,10 @@ class Database:
         self._listeners: list[Callable[[], None]] = []
         self._writer_engine = open_engine(url)
         self._reader_engine = open_engine(url, read_only=True)
-        self._thread = threading.Thread(target=self._write_loop, name="writer", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if has_thread:
+            self._thread = threading.Thread(target=self._write_loop, name="writer", daemon=True)
+            self._thread.start()
 
     def write(self, command: Command[T]) -> "Future[T]":
         """Queue a command; the future answers after its commit, or carries its refusal."""
@@ -100,6 +113,8 @@ class Database:
             answer.set_exception(DatabaseClosed())
         elif waiting >= QUEUE_MAX:
             answer.set_exception(Busy(waiting=waiting))
+        elif self._thread is None:
+            self._run_batch([_Job(command, answer)])
         else:
             self._jobs.put(_Job(command, answer))
         return answer
@@ -126,7 +141,8 @@ class Database:
         """Finish what is queued and let go of the file."""
         self._is_open = False
         self._jobs.put(None)
-        self._thread.join(STOP_TIMEOUT_SECONDS)
+        if self._thread is not None:
+            self._thread.join(STOP_TIMEOUT_SECONDS)
         while not self._jobs.empty():  # came in while we said stop: nobody waits for ever
             if (job := self._jobs.get_nowait()) is not None:
                 job.answer.set_exception(DatabaseClosed())
