@@ -1,7 +1,6 @@
 """`linli-district`: what a district officer can say to the office."""
 
 import asyncio
-import base64
 import importlib.util
 import json
 import secrets
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from cryptography import x509
@@ -20,11 +19,7 @@ from coordinator import enrolment
 from coordinator.authority import Authority, create_authority, load_authority
 from coordinator.keys import create_relay_key
 from coordinator.overview import overview, round_row
-from coordinator.refusals import (
-    NoAddress,
-    OfficeExists,
-    OfficeUnreadable,
-)
+from coordinator.refusals import NoAddress, OfficeExists, OfficeUnreadable
 from coordinator.settings import (
     DEBT_LIMIT_MINUTES_MAX,
     DEFAULT_CHAIN_ID,
@@ -161,7 +156,7 @@ def serve(
 
     place = Place(directory)
     office = read_office(place)
-    remembered = _remembered(place)
+    remembered = _remembered(directory)
     settings = Settings(
         place=place,
         office=office,
@@ -207,15 +202,13 @@ def invite(
                 lifetime=timedelta(days=days),
             )
         )
-        content = {
-            "address": address,
-            "ca": place.authority_certificate.read_text(encoding="ascii"),
-            "secret": secret,
-            "community": community,
-            "district": office.name,
-        }
-    encoded = base64.urlsafe_b64encode(json.dumps(content, ensure_ascii=False).encode())
-    text = "linli1." + encoded.decode().rstrip("=")
+        text = enrolment.invitation_text(
+            address=address,
+            ca_pem=place.authority_certificate.read_text(encoding="ascii"),
+            secret=secret,
+            community_id=community,
+            district=office.name,
+        )
     until = invitation.expires_at
     made = {"invitation": text, "community": community, "expires_at": until.isoformat()}
     sentence = f"{text}\n\nGood until {until:%Y-%m-%d %H:%M} UTC, for {community}, once."
@@ -381,16 +374,10 @@ def _opened(directory: Path) -> Iterator[tuple[Place, Office, Database]]:
         database.close()
 
 
-def _remembered(place: Place) -> dict[str, Any]:
+def _remembered(directory: Path) -> dict[str, str]:
     """The addresses of the last time, so that invitations and nodes find the office again."""
-    from coordinator.app import open_database
-
-    database = open_database(place, SystemClock())
-    try:
-        with database.read() as session:
-            return {purpose: facts.fact(session, f"{purpose}_listen") for purpose in DEFAULT_PORTS}
-    finally:
-        database.close()
+    with _opened(directory) as (_, _, database), database.read() as session:
+        return {purpose: facts.fact(session, f"{purpose}_listen") for purpose in DEFAULT_PORTS}
 
 
 def _address(purpose: str, asked: str, remembered: dict[str, str]) -> Address:

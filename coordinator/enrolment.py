@@ -1,6 +1,8 @@
 """Who belongs to the district: invitation, request, approval, renewal, revocation."""
 
+import base64
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -82,6 +84,21 @@ def invite(
     )
     session.add(invitation)
     return invitation
+
+
+def invitation_text(
+    *, address: str, ca_pem: str, secret: str, community_id: str, district: str
+) -> str:
+    """What an operator pastes: where we are, how to know us, and the one-time secret."""
+    content = {
+        "address": address,
+        "ca": ca_pem,
+        "secret": secret,
+        "community": community_id,
+        "district": district,
+    }
+    encoded = base64.urlsafe_b64encode(json.dumps(content, ensure_ascii=False).encode())
+    return "linli1." + encoded.decode().rstrip("=")
 
 
 def apply(session: Session, clock: Clock, *, application: Application) -> Invitation:

@@ -30,7 +30,7 @@ QUICK_SECONDS = 0.05
 class ServedOffice:
     """The serving process, and beside it a database handle such as the terminal's commands use."""
 
-    server: OfficeServer
+    server: OfficeServer | None  # None: it is another process
     database: Database
     authority: Authority
     clock: SystemClock
@@ -50,14 +50,13 @@ class ServedOffice:
                 lifetime=timedelta(days=days),
             )
         )
-        content = {
-            "address": address,
-            "ca": self.authority.certificate_pem,
-            "secret": secret,
-            "community": community,
-            "district": "District",
-        }
-        return packed(content)
+        return enrolment.invitation_text(
+            address=address,
+            ca_pem=self.authority.certificate_pem,
+            secret=secret,
+            community_id=community,
+            district="District",
+        )
 
     def approve(self, community: str) -> None:
         self.database.do(

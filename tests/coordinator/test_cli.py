@@ -132,6 +132,15 @@ def test_invite_approve_revoke_and_status(tmp_path: Path, office: Path) -> None:
     assert "revoked" in say("status", office)[1]
 
 
+def test_an_idle_office_imports_neither_flower_nor_torch_nor_web3() -> None:
+    check = (
+        "import sys, coordinator.app, coordinator.cli, coordinator.waiting, coordinator.deploying;"
+        "sys.exit(len({'flwr', 'torch', 'web3', 'eth_account'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], timeout=60, check=False)
+    assert done.returncode == 0
+
+
 def test_help_names_every_command() -> None:
     out = say("--help")[1]
     for command in (

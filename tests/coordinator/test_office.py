@@ -271,6 +271,7 @@ def test_a_new_model_reaches_the_nodes(tmp_path: Path) -> None:
 def test_the_dashboard_speaks_chinese_first_and_english(tmp_path: Path) -> None:
     async def story(office: ServedOffice) -> None:
         await office.admit("A")
+        assert office.server is not None
         address = office.server.addresses()["http"]
 
         def fetch(path: str) -> tuple[str, str]:
@@ -297,12 +298,14 @@ def test_the_dashboard_speaks_chinese_first_and_english(tmp_path: Path) -> None:
 
 def test_an_office_is_served_once_and_on_free_ports(tmp_path: Path) -> None:
     async def story(office: ServedOffice) -> None:
+        assert office.server is not None
         settings = office.server.settings
         twin = OfficeServer(settings, clock=office.clock, open_chain=None)
         with pytest.raises(OfficeServing):
             await twin.start()
         await twin.stop()
         async with serving(tmp_path / "other") as other:
+            assert other.server is not None
             free = replace(other.server.settings, enrol=ANY_PORT, member=ANY_PORT, http=ANY_PORT)
         clashes = {
             "enrol": replace(free, enrol=settings.enrol),
