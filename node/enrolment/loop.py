@@ -111,10 +111,10 @@ class MembershipLoop:
             await self._take(self.membership.with_directory(await client.directory()))
         if self._clock.now() >= self.membership.renew_at:
             await self._renew()
-        if news.round is not None and self._rounds is not None:
-            await self._attend(self._rounds, news.round)
         if news.model_sha256 and news.model_sha256 != self._report().model_sha256:
             await self._fetch_model(news.model_sha256)
+        if news.round is not None and self._rounds is not None:  # last: it may wait for the chain
+            await self._attend(self._rounds, news.round)
         return news
 
     async def batch(self, round_id: bytes) -> BatchProposal:
