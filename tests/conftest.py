@@ -6,9 +6,17 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import create_engine, make_url
 
 POSTGRES = "LINLI_TEST_POSTGRES"  # postgresql+psycopg://USER@HOST/DATABASE of a server to test on
+# A busy machine is slow now and then: that says nothing about the code.
+hypothesis_settings.register_profile(
+    "linli", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+hypothesis_settings.load_profile("linli")
+
 IS_CI = os.environ.get("CI") == "true"
 
 NEEDS = {
