@@ -74,7 +74,6 @@ class Demo:
         progress, district = self._progress, self.district
         with progress.step("启动结算链", "chain started, contract deployed") as note:
             await district.start_chain(step="chain")
-            assert district.contract is not None
             note.words = f"HourSettlement at {district.contract.address}"
         with progress.step("办公室与节点", "office and nodes serve, all enrolled") as note:
             await district.enrol(step="enrolment")

@@ -1,8 +1,9 @@
 """A district of real processes: the chain, the office, and the communities it has enrolled."""
 
 import asyncio
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,14 @@ class Contract:
 class District:
     """Everything between the first process and the last certificate."""
 
-    def __init__(self, tree: ProcessTree, names: Sequence[str], *, has_training: bool) -> None:
+    def __init__(
+        self,
+        tree: ProcessTree,
+        names: Sequence[str],
+        *,
+        has_training: bool,
+        node_settings: Mapping[str, int | float] | None = None,
+    ) -> None:
         rpc, http, enrol, member, flower, *rest = free_ports(5 + 2 * len(names))
         self.tree = tree
         self.office_directory = tree.home / "office"
@@ -50,9 +58,14 @@ class District:
         ]
         serve += ["--superlink", endpoint(flower) if has_training else NO_TRAINING]
         self.office = tree.add("office", serve)
-        self.chain: Child | None = None
-        self.contract: Contract | None = None
+        self._chain: Child | None = None
+        self._contract: Contract | None = None
         self.has_training = has_training
+        self._node_settings = {
+            "heartbeat_seconds": HEARTBEAT_SECONDS,
+            "chain_seconds": CHAIN_SECONDS,
+            **(node_settings or {}),
+        }
         self._office_client = httpx.AsyncClient(trust_env=False, timeout=STATUS_TIMEOUT_SECONDS)
         self.houses = [
             self._house(name, id_, http_port=ports[0], peer_port=ports[1])
@@ -70,12 +83,24 @@ class District:
         child = self.tree.add(f"node-{id_}", serve)
         return House(id_, name, directory, http_port, peer_port, child, self.tree)
 
+    @property
+    def chain(self) -> Child:
+        """The chain's process, once `start_chain` has made it."""
+        assert self._chain is not None
+        return self._chain
+
+    @property
+    def contract(self) -> Contract:
+        """The settlement contract, once `start_chain` has deployed it."""
+        assert self._contract is not None
+        return self._contract
+
     async def start_chain(self, *, step: str) -> None:
         """The embedded chain, with gas money for the office, and the contract on it."""
         made = await self._office(
             "init", "--name", NAME_OF_DISTRICT, "--rpc", self.rpc_url, step=step
         )
-        self.chain = self.tree.add(
+        self._chain = self.tree.add(
             "devchain",
             python_module(
                 "contracts.devchain",
@@ -83,10 +108,10 @@ class District:
                 *("--rpc", endpoint(self._rpc_port), "--fund", made["relay_address"]),
             ),
         )
-        await self.chain.start(step=step)
+        await self._chain.start(step=step)
         deployed = await self._office("deploy", step=step)
-        self.contract = Contract(
-            self.rpc_url, int(self.chain.ready["chain_id"]), str(deployed["contract"])
+        self._contract = Contract(
+            self.rpc_url, int(self._chain.ready["chain_id"]), str(deployed["contract"])
         )
 
     async def enrol(self, *, step: str) -> None:
@@ -148,13 +173,13 @@ class District:
         """What an operator would write into node.toml: the chain, and a demonstration's haste."""
         file = house.directory / "node.toml"
         content = file.read_text(encoding="utf-8")
-        for name, value in (
-            ("rpc", f'"{self.rpc_url}"'),
-            ("heartbeat_seconds", str(HEARTBEAT_SECONDS)),
-            ("chain_seconds", str(CHAIN_SECONDS)),
-            ("training", "true" if self.has_training else "false"),
-        ):
-            content = re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", content)
+        wanted: dict[str, str | bool | int | float] = {
+            "rpc": self.rpc_url,
+            "training": self.has_training,
+            **self._node_settings,
+        }
+        for name, value in wanted.items():
+            content = re.sub(rf"(?m)^{name} = .*$", f"{name} = {json.dumps(value)}", content)
         file.write_text(content, encoding="utf-8")
 
     async def until_all(self, is_so: Callable[[Json], bool], *, what: str, step: str) -> list[Json]:

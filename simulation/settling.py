@@ -41,7 +41,6 @@ async def settle(district: District) -> Settled:
 
 async def chain_positions(district: District, *, step: str) -> dict[str, int]:
     """What the contract says of every community, by its name."""
-    assert district.contract is not None
     numbers = await district.numbers(step=step)
     found = await asyncio.to_thread(balances, district.contract, count=max(numbers.values()))
     return {house.name: found[numbers[house.id] - 1] for house in district.houses}
