@@ -62,7 +62,9 @@ def communities(session: Session, *, now: datetime) -> list[dict[str, Any]]:
             "model_sha256": one.model_sha256,
             "settled_minutes": settled.get(one.number or 0, 0),
         }
-        for one in session.scalars(select(Community).order_by(Community.number, Community.id))
+        for one in session.scalars(
+            select(Community).order_by(Community.number.is_(None), Community.number, Community.id)
+        )
     ]
 
 

@@ -48,6 +48,8 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServicer):
     async def Join(self, request: pb.JoinRequest, context: Context) -> pb.JoinReply:  # noqa: N802 (the wire's name)
         async with RefusalsBecomeStatus(context):
             application = wire.application(request)
+            # A guess is refused by a read: strangers cannot keep the one writer busy.
+            self._reply(application.invitation_secret, application.community_id)
             await self._desk.database.run(
                 lambda session: enrolment.apply(session, self._desk.clock, application=application)
             )
