@@ -260,7 +260,8 @@ def savepoint(session: Session) -> Iterator[None]:
 def open_engine(url: str, *, read_only: bool = False) -> Engine:
     """An engine set up the way a node needs it; raises DatabaseUnusable with a sentence."""
     try:
-        engine = create_engine(url)
+        # A server may have been restarted since a connection was last used; a file is always there.
+        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     except Exception as problem:
         raise DatabaseUnusable(url=shown(url), problem=str(problem).splitlines()[0]) from problem
     if engine.dialect.name == "sqlite":

@@ -59,7 +59,9 @@ class Answers:
                 host.receipt_arrived(session, self.clock, question, receipt, sealed)
             case ReleasePass(), PassReleased() | Refusal():
                 pass  # our side was done when we asked
-            case ProposeStatement(), StatementAgreed() as agreed:
+            case ProposeStatement() as proposal, StatementAgreed() as agreed if (
+                agreed.statement_id == proposal.content.statement_id
+            ):
                 settlement.countersigned(session, self.has_signed, agreed)
             case ProposeStatement() as proposal, StatementDiffers() | Refusal():
                 settlement.not_countersigned(session, proposal.content.statement_id)

@@ -1,7 +1,9 @@
-"""Inbound: check who calls and what they signed, apply all items in one transaction, answer."""
+"""Inbound: check who calls and what they signed, apply each item with its answer, answer all."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -29,6 +31,9 @@ Answer = Callable[[Session, Envelope], Body]
 """What a question causes here and how it is answered; raises DomainError to refuse for good."""
 
 
+NO_ANSWER = Sealed(b"", b"")
+
+
 class WrongRecipient(DomainError):
     code = "peer.wrong_recipient"
     message = "This message is for {recipient}."
@@ -53,11 +58,24 @@ class Inbox:
         self._answer = answer
 
     async def take(self, sender: str, items: Sequence[Sealed]) -> list[Sealed]:
-        """Signed answers to `items`, in order; all of them in one transaction."""
+        """Signed answers to `items`, in order; group commit makes them one transaction.
+
+        Each is a command of its own, so that a bug met by one spoils no other: that one gets
+        NO_ANSWER, which its sender cannot take for an answer, and asks again later.
+        """
         opened = [self._open(sender, item) for item in items]
-        return await self._database.run(
-            lambda session: [self._settle(session, sender, one) for one in opened]
+        commands = [partial(self._settle, sender=sender, opened=one) for one in opened]
+        outcomes = await asyncio.gather(
+            *(self._database.run(command) for command in commands), return_exceptions=True
         )
+        answers = []
+        for outcome in outcomes:
+            if isinstance(outcome, DomainError):
+                raise outcome  # not about this item: the node is busy, or stopping
+            if isinstance(outcome, BaseException):
+                log.error("question_failed", peer=sender, error=type(outcome).__name__)
+            answers.append(NO_ANSWER if isinstance(outcome, BaseException) else outcome)
+        return answers
 
     def _open(self, sender: str, item: Sealed) -> _Opened:
         try:
@@ -69,7 +87,7 @@ class Inbox:
             log.warning("message_refused", peer=sender, code=refusal.code)
             return _Opened(item, None, refusal)
 
-    def _settle(self, session: Session, sender: str, opened: _Opened) -> Sealed:
+    def _settle(self, session: Session, *, sender: str, opened: _Opened) -> Sealed:
         question = opened.question
         if question is None:
             assert opened.refusal is not None

@@ -310,6 +310,23 @@ def test_closing_finishes_what_waits_and_refuses_what_comes(database: Database) 
         database.do(lambda session: write_note(session, 2))
 
 
+def test_a_server_that_was_restarted_is_found_again(database: Database) -> None:
+    """Its connections are cut; the writes and reads that come after open new ones."""
+    if database.url.startswith("sqlite"):
+        return  # a file has no server
+    database.do(lambda session: write_note(session, 1))
+    others = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+    engine = open_engine(database.url)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(others)
+    engine.dispose()
+    assert database.do(lambda session: write_note(session, 2)) == 2
+    assert numbers(database) == [1, 2]
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from node.exchange.messages import PresentPass
 from node.kernel.ids import derived_id
-from node.kernel.messages import Envelope, Sealed
+from node.kernel.messages import Body, Envelope, Refusal, Sealed
 from node.outbox import service as outbox
 from node.outbox.model import OUTBOX, OutboxState
 from node.outbox.relay import BYTES_MAX, ITEMS_MAX, PeerUnreachable, Relay
@@ -150,6 +150,31 @@ def test_an_answer_that_cannot_be_taken_holds_up_no_other(district: District) ->
     assert asyncio.run(relay_with(side, Answering(side, answers)).drain_once()) == 1
     assert district.visit().state == "accepted"
     assert side.ask(outbox.waiting_count) == 2
+
+
+def test_a_bug_met_by_one_question_spoils_no_other(
+    district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver's own fault: the others are answered, the one waits and is asked again."""
+    answer = district.home.answers.answer
+
+    def fall_over(session: Session, question: Envelope) -> Body:
+        if "ZZZZ" in str(question.body):
+            raise ZeroDivisionError
+        return answer(session, question)
+
+    district.issue()
+    enqueue(district.host, 1)
+    district.present()
+    monkeypatch.setattr(district.home.inbox, "_answer", fall_over)
+    assert asyncio.run(district.host.relay.drain_once()) == 1
+    assert district.visit().state == "accepted"
+    assert district.host.ask(outbox.waiting_count) == 1
+    monkeypatch.setattr(district.home.inbox, "_answer", answer)
+    district.clock.advance(timedelta(minutes=1))
+    [item] = due(district.host)
+    said = district.host.read_answer(district.home.hear(item.sealed, caller=HOST), sender=HOME)
+    assert isinstance(said, Refusal)
 
 
 def test_a_late_second_answer_changes_nothing(district: District) -> None:
