@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from coordinator.model import Community, TrainingRun, TrainingState
@@ -139,10 +139,3 @@ def note_report(
         community.adopted_arm = adopted_arm
     if len(model_sha256) == 64:
         community.model_sha256 = model_sha256
-
-
-def trained_members(session: Session) -> int:
-    """How many communities' training keys Flower knows."""
-    return session.scalars(
-        select(func.count()).select_from(Community).where(Community.in_training_at.is_not(None))
-    ).one()

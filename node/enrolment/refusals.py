@@ -3,11 +3,6 @@
 from node.kernel.errors import DomainError
 
 
-class NotEnrolled(DomainError):
-    code = "enrolment.not_enrolled"
-    message = "{directory} has not joined a district. Say: linli-node join {directory} …"
-
-
 class AlreadyEnrolled(DomainError):
     code = "enrolment.already_enrolled"
     message = "{directory} belongs to the district already, as {community}; nothing was changed."

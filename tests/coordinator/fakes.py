@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 from contracts.terms import (
     Batch,
@@ -338,7 +337,3 @@ def found_office(folder: Path) -> FakeOffice:
     create_authority(**paths, name="District", now=clock.now())
     database = open_database(place, clock)
     return FakeOffice(place, clock, database, load_authority(**paths), FakeChain())
-
-
-def statement_id(signed: SignedStatement) -> UUID:
-    return UUID(peer_pb2.Statement.FromString(signed.payload).statement_id)
