@@ -56,7 +56,7 @@ STYLE: dict[Any, Any] = {
 }
 WIDTH_INCHES = 8.4
 
-_FONT = re.compile(r"font: (?:(?P<weight>bold|\d+) )?(?P<size>[\d.]+px) [^;\"]+")
+_FONT = re.compile(r"font-family: [^;\"]+")
 _ID = re.compile(r'(id="|url\(#|href="#)')
 
 
@@ -266,13 +266,9 @@ def _picture(
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var(--{variable})")
-    svg = _FONT.sub(_own_font, svg)
+    svg = _FONT.sub("font-family: var(--sans)", svg)
     svg = _ID.sub(rf"\g<1>{name}-", svg)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)
-
-
-def _own_font(found: re.Match[str]) -> str:
-    return f"font: {found['weight'] or 400} {found['size']} var(--sans)"
 
 
 def _mae(forecast: Mapping[str, Any], arm: str) -> float | None:
