@@ -15,6 +15,7 @@ from node.kernel.ports import Chain, Clock
 from node.settlement import service
 from node.settlement.model import Batch, ChainCheckpoint
 from node.settlement.rounds import SettlementRounds
+from node.settlement.rules import BatchWrong
 
 PAGE_BLOCKS = 2_000
 REWIND_BLOCKS = 64  # read again when the chain under the checkpoint has changed
@@ -92,7 +93,11 @@ class ChainWatch:
         with self._database.read() as session:
             is_known = session.get(Batch, event.round_id) is not None
         if not is_known:  # our share was zero, or we were away when it was signed
-            await self._rounds.keep(await self._fetch_batch(event.round_id))
+            proposal = await self._fetch_batch(event.round_id)
+            shown = (proposal.batch.round_id, proposal.batch.merkle_root)
+            if shown != (event.round_id, event.merkle_root):
+                raise BatchWrong(problem="the office shows another one than the chain has")
+            await self._rounds.keep(proposal)
         transaction = "0x" + event.transaction_hash.hex()
         count = await self._database.run(
             lambda session: service.settle(

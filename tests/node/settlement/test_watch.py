@@ -1,0 +1,146 @@
+"""A node reads the chain into its books: each batch once, whatever office or chain do meanwhile."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.terms import Batch, BatchSettled
+from node.enrolment.rounds import BatchProposal
+from node.kernel.ports import Chain
+from node.peer import wire
+from node.settlement import service
+from node.settlement.model import Batch as KeptBatch
+from node.settlement.model import ChainCheckpoint, Statement
+from node.settlement.rounds import SettlementRounds
+from node.settlement.rules import BatchWrong
+from node.settlement.watch import ChainWatch
+from tests.node.two_nodes import HOME, District, two_nodes
+
+ROUND, ROOT = bytes(range(32)), b"r" * 32
+
+
+@dataclass
+class Blocks:
+    """A chain of block hashes, and the batches settled in them."""
+
+    hashes: list[bytes] = field(default_factory=lambda: [bytes([n]) * 32 for n in range(6)])
+    settled: list[BatchSettled] = field(default_factory=list)
+
+    def head(self) -> tuple[int, bytes]:
+        return len(self.hashes) - 1, self.hashes[-1]
+
+    def block_hash(self, number: int) -> bytes | None:
+        return self.hashes[number] if number < len(self.hashes) else None
+
+    def settled_batches(self, first: int, last: int) -> list[BatchSettled]:
+        return [one for one in self.settled if first <= one.block_number <= last]
+
+
+@dataclass
+class Keeping:
+    """Keeps what it is shown, unchecked: the checks of a proposal have their own tests."""
+
+    district: District
+
+    async def keep(self, proposal: BatchProposal) -> bytes:
+        kept = KeptBatch(
+            round_id=proposal.batch.round_id,
+            digest=bytes(32),
+            delta_minutes=0,
+            signature=bytes(65),
+            signed_at=self.district.clock.now(),
+        )
+
+        def store(session: Session) -> None:
+            stated = session.scalars(select(Statement.id)).all()
+            service.keep_batch(session, kept, stated)
+
+        self.district.home.do(store)
+        return kept.signature
+
+
+@pytest.fixture
+def district(tmp_path: Path) -> Iterator[District]:
+    """Home owes the host 60 minutes, in a statement that both have signed."""
+    with two_nodes(tmp_path) as district:
+        district.help_guest(minutes=60)
+        sealer, clock = district.home.sealer, district.clock
+
+        def state(session: Session) -> None:
+            service.state_debts(session, clock, sealer, wire.encode_statement)
+            session.flush()
+            service.propose_open(session, clock, sealer, wire.decode_statement)
+
+        district.home.do(state)
+        district.drain()
+        yield district
+
+
+def settled_in(block: int, *, root: bytes = ROOT) -> BatchSettled:
+    return BatchSettled(ROUND, root, (), block, bytes([block]) * 32, b"t" * 32)
+
+
+def watch(district: District, blocks: Blocks, *, shown_root: bytes = ROOT) -> ChainWatch:
+    async def fetch(round_id: bytes) -> BatchProposal:
+        return BatchProposal(Batch(round_id, shown_root, 0, ()), ())
+
+    return ChainWatch(
+        district.home.database,
+        district.clock,
+        cast(Chain, blocks),
+        cast(SettlementRounds, Keeping(district)),
+        community=HOME,
+        confirmations=1,
+        fetch_batch=fetch,
+    )
+
+
+def position(district: District) -> int:
+    return district.home.ask(service.settled_position)
+
+
+def test_a_batch_is_booked_once_and_the_checkpoint_moves(district: District) -> None:
+    blocks = Blocks(settled=[settled_in(3)])
+    for _ in range(3):
+        asyncio.run(watch(district, blocks).look())
+        assert position(district) == -60
+    kept = district.home.ask(lambda session: session.get_one(ChainCheckpoint, 1))
+    assert (kept.block_number, kept.block_hash) == (5, blocks.hashes[5])
+
+
+def test_a_replaced_block_is_read_again_and_books_nothing_twice(district: District) -> None:
+    blocks = Blocks(settled=[settled_in(3)])
+    asyncio.run(watch(district, blocks).look())
+    blocks.hashes[3:] = [bytes([n]) * 32 for n in range(100, 105)]
+    blocks.settled = [settled_in(5)]
+    asyncio.run(watch(district, blocks).look())
+    assert position(district) == -60
+    kept = district.home.ask(lambda session: session.get_one(ChainCheckpoint, 1))
+    assert kept.block_hash == blocks.hashes[-1]
+
+
+def test_a_crash_before_the_checkpoint_books_nothing_twice(district: District) -> None:
+    blocks = Blocks(settled=[settled_in(3)])
+    asyncio.run(watch(district, blocks).look())
+
+    def forget(session: Session) -> None:
+        session.delete(session.get_one(ChainCheckpoint, 1))
+
+    district.home.do(forget)
+    asyncio.run(watch(district, blocks).look())
+    assert position(district) == -60
+
+
+def test_an_office_that_shows_another_batch_than_the_chain_has_is_not_believed(
+    district: District,
+) -> None:
+    blocks = Blocks(settled=[settled_in(3)])
+    with pytest.raises(BatchWrong, match="another one than the chain has"):
+        asyncio.run(watch(district, blocks, shown_root=bytes(32)).look())
+    assert position(district) == 0
