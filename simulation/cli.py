@@ -75,7 +75,7 @@ def demo(
 
 
 async def _demo(options: Options, words: Console, *, keep: bool, as_json: bool) -> int:
-    task = asyncio.current_task()
+    task: asyncio.Task[int] | None = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with run_folder(options.out) as home:
@@ -90,13 +90,21 @@ async def _demo(options: Options, words: Console, *, keep: bool, as_json: bool) 
                     status = _finish(options, run, words, as_json=as_json)
                     if keep and status == 0:
                         _tell_addresses(run, words)
-                        await asyncio.Event().wait()
+                        await _until_told_to_stop(task)
                 finally:
                     await demonstration.district.close()
         except* StepFailed as failures:
             failure = _first(failures)
             words.print(f"[bold red]{escape(str(failure))}[/] ({failure.code})")
     return status
+
+
+async def _until_told_to_stop(task: "asyncio.Task[int]") -> None:
+    """Wait for Ctrl-C or SIGTERM: after a good run, being stopped is its good end."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        task.uncancel()
 
 
 def _finish(options: Options, run: Run, words: Console, *, as_json: bool) -> int:
