@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from node import migrations, settings
 from node.kernel.clock import SystemClock
-from node.kernel.errors import BadInput
 from node.kernel.ids import new_id
 from node.kernel.terminal import run, say
 from node.residents.rules import Role
@@ -82,6 +81,7 @@ def join(
             on_waiting=lambda: typer.echo("Sent. Waiting for the office to approve.", err=True),
         )
     )
+    membership.require_current(SystemClock().now())  # said again with an invitation of long ago
     facts = {"community": membership.community, "district": membership.directory.district}
     sentence = f"This node is {membership.community} in {membership.directory.district} now."
     say(facts, as_json=as_json, sentence=sentence)
@@ -122,14 +122,18 @@ def import_panel(
     """Take over past request counts for the forecast. All of the file or nothing of it."""
     from node.forecast import service as forecast
     from node.forecast.panel import read_panel
+    from node.forecast.rules import HistoryTooShort
 
     with _node(directory) as node:
         rows = list(read_panel(panel, community))
         count = node.database.do(lambda session: forecast.import_history(session, rows))
-        with node.database.read() as session:
-            forecast.write_exports(session, node.clock, node.settings.exports)
+        sentence = f"{count} counts are in the books of the forecast."
+        try:
+            with node.database.read() as session:
+                forecast.write_exports(session, node.clock, node.settings.exports)
+        except HistoryTooShort as short:  # kept: the days to come are added to them
+            sentence = f"{sentence} {short}"
     days = len({row.date for row in rows})
-    sentence = f"{count} counts of {days} days are in the books of the forecast."
     say({"counts": count, "days": days}, as_json=as_json, sentence=sentence)
 
 
@@ -226,11 +230,10 @@ def left(directory: Directory, as_json: Json = False) -> None:
 @contextmanager
 def _node(directory: Path) -> Iterator[Any]:
     """The node in DIR, closed again at the end."""
-    if not directory.exists():
-        raise BadInput(field="DIR", problem=f"{directory} does not exist")
+    found = settings.load(directory)
     from node.app import Node  # the web framework: only for commands that need the node
 
-    node = Node(settings.load(directory), clock=SystemClock())
+    node = Node(found, clock=SystemClock())
     try:
         yield node
     finally:

@@ -79,6 +79,7 @@ WRITTEN = (
 
 def create(directory: Path, *, name: str, database: str) -> Settings:
     """Make the node's folder and settings file; raises AlreadyANode rather than touch one."""
+    _check_database(database)
     settings = Settings(directory.resolve(), name=_checked_name(name), database=database)
     lines = [
         "# This community's node. linli-node serve reads it at start; times are in seconds.",
@@ -124,3 +125,12 @@ def _checked_name(name: str) -> str:
     if not 1 <= len(stripped) <= 100 or not stripped.isprintable():
         raise BadInput(field="--name", problem="1 to 100 printable characters are needed")
     return stripped
+
+
+def _check_database(url: str) -> None:
+    """Refuse what would be another database tomorrow, or in another working directory."""
+    if not url.startswith("sqlite"):
+        return
+    file = url.partition("://")[2].partition("?")[0].removeprefix("/")
+    if not file.startswith("/"):
+        raise BadInput(field="--database", problem="sqlite:////the/whole/path is needed")

@@ -12,7 +12,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Table,
-    UniqueConstraint,
     event,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -75,7 +74,6 @@ class Posting(Base):
 
     __tablename__ = "posting"
     __table_args__ = (
-        UniqueConstraint("sequence", "account_id"),
         CheckConstraint("amount <> 0", name="posting_amount_not_zero"),
         Index("posting_by_account", "account_id", "sequence"),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 
-from node.kernel.db import open_engine, shown
+from node.kernel.db import DatabaseUnusable, open_engine, shown
 from node.kernel.errors import DomainError
 
 VERSION_TABLE = "alembic_version"
@@ -42,6 +42,7 @@ def migrate(url: str) -> tuple[str, str]:
 
 def check(url: str) -> None:
     """Raises SchemaOutdated or SchemaUnknown unless the database has this program's shape."""
+    _require_file(url)
     engine = open_engine(url, read_only=True)
     try:
         with engine.connect() as connection:
@@ -54,6 +55,14 @@ def check(url: str) -> None:
     if found == "nothing" or found in _known():
         raise SchemaOutdated(url=shown(url), found=found, needed=needed)
     raise SchemaUnknown(url=shown(url), found=found)
+
+
+def _require_file(url: str) -> None:
+    """SQLite would make an empty file where the node's books ought to be."""
+    file = url.removeprefix("sqlite:///")
+    if file != url and not Path(file).exists():
+        problem = "the file is gone. Restore it from a backup; a new node: linli-node migrate DIR"
+        raise DatabaseUnusable(url=shown(url), problem=problem)
 
 
 def _current(connection: Connection) -> str:

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.kernel.db import Base
@@ -55,7 +55,6 @@ class BatchStatement(Base):
     """Which of our statements a batch would settle."""
 
     __tablename__ = "batch_statement"
-    __table_args__ = (UniqueConstraint("round_id", "statement_id"),)
     round_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     statement_id: Mapped[UUID] = mapped_column(primary_key=True)
 

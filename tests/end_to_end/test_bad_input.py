@@ -36,6 +36,8 @@ from tests.node.commands import (
     snapshot,
 )
 
+processes = pytest.mark.processes
+
 HEADER = "date,community,category,count\n"
 GOOD = HEADER + "2018-01-01,plum,plumbing,3\n"
 
@@ -124,6 +126,7 @@ def test_the_http_port_is_in_use(node: Path) -> None:
         refused(linli("node", "serve", node, "--http", address), "node.port_in_use", address)
 
 
+@processes
 def test_the_peer_port_is_in_use(member: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other, untouched(member):
         address, http = endpoint(other.getsockname()[1]), endpoint(free_ports(1)[0])
@@ -131,6 +134,7 @@ def test_the_peer_port_is_in_use(member: Path) -> None:
         refused(outcome, "node.port_in_use", address)
 
 
+@processes
 def test_a_second_process_serves_the_same_node(tmp_path: Path) -> None:
     directory = make_node(tmp_path / "plum")
     with serving_node(directory, is_clerk=False):
@@ -150,6 +154,7 @@ GARBLED: dict[str, Callable[[str], str]] = {
 }
 
 
+@processes
 @pytest.mark.parametrize("garble", GARBLED.values(), ids=GARBLED)
 def test_an_invitation_that_was_garbled(
     node: Path, office: Path, garble: Callable[[str], str]
@@ -159,12 +164,14 @@ def test_an_invitation_that_was_garbled(
         refused(joins(node, text), "enrolment.invitation_unreadable", "linli1.")
 
 
+@processes
 def test_an_invitation_that_the_office_never_wrote(node: Path, office: Path) -> None:
     text = changed(invite(office, "plum-court"), '"secret": "', '"secret": "x')
     with untouched(node):
         refused(joins(node, text), "enrolment.office_refused", "office.invitation_unknown")
 
 
+@processes
 def test_an_invitation_for_somebody_else(node: Path, office: Path) -> None:
     invite(office, "jade-garden")
     text = changed(invite(office, "plum-court"), '"plum-court"', '"jade-garden"')
@@ -172,6 +179,7 @@ def test_an_invitation_for_somebody_else(node: Path, office: Path) -> None:
         refused(joins(node, text), "enrolment.office_refused", "office.invitation_unknown")
 
 
+@processes
 def test_an_invitation_that_has_expired(node: Path, office: Path) -> None:
     text = invite(office, "plum-court")
     database = open_database(Place(office), SystemClock())
@@ -182,6 +190,7 @@ def test_an_invitation_that_has_expired(node: Path, office: Path) -> None:
         refused(joins(node, text), "enrolment.office_refused", "office.invitation_expired")
 
 
+@processes
 def test_an_invitation_that_another_node_used(node: Path, office: Path, tmp_path: Path) -> None:
     first = make_node(tmp_path / "first")
     text = enrol(office, first, community="river-side", peer=endpoint(free_ports(1)[0]))
@@ -193,6 +202,7 @@ def test_an_invitation_that_another_node_used(node: Path, office: Path, tmp_path
     assert not (node / "enrolment/application.bin").exists(), "and has asked for nothing"
 
 
+@processes
 @pytest.mark.parametrize("address", ["here", "0.0.0.0:8443", "127.0.0.1:0"])
 def test_joining_under_an_address_that_is_none(node: Path, office: Path, address: str) -> None:
     text = invite(office, "plum-court")
@@ -253,6 +263,7 @@ def expired(office: Path, joined: tuple[Path, str]) -> Iterator[Path]:
     certificate.write_bytes(original)
 
 
+@processes
 def test_an_expired_certificate_cannot_be_joined_with_again(
     expired: Path, joined: tuple[Path, str]
 ) -> None:
@@ -261,6 +272,7 @@ def test_an_expired_certificate_cannot_be_joined_with_again(
     refused(outcome, "enrolment.certificate_expired", "member-1", "new invitation")
 
 
+@processes
 def test_an_expired_certificate_is_said_and_residents_are_served(expired: Path) -> None:
     with serving_node(expired) as served:
         assert served.get("/", role="").status_code == 200, "residents come first"
@@ -269,6 +281,7 @@ def test_an_expired_certificate_is_said_and_residents_are_served(expired: Path) 
         assert served.terminate() == 0
 
 
+@processes
 def test_a_certificate_of_another_district(member: Path, tmp_path: Path) -> None:
     """A root that our certificate was not issued by: a folder put together from two."""
     create_authority(
@@ -290,6 +303,7 @@ def test_a_certificate_of_another_district(member: Path, tmp_path: Path) -> None
 DAMAGED = ("certificate.pem", "ca.pem", "directory.bin")
 
 
+@processes
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_membership_file_that_is_damaged(member: Path, name: str) -> None:
     path = member / "enrolment" / name
@@ -305,6 +319,7 @@ def test_a_membership_file_that_is_damaged(member: Path, name: str) -> None:
     assert "Traceback" not in outcome.said
 
 
+@processes
 def test_a_key_that_is_damaged(member: Path) -> None:
     key = member / "keys/signing.key"
     original = key.read_bytes()
@@ -369,6 +384,7 @@ TAMPERED = {
 }
 
 
+@processes
 @pytest.mark.parametrize("statements", TAMPERED.values(), ids=TAMPERED)
 def test_a_row_that_was_tampered_with(books: Path, statements: str) -> None:
     tamper(books, statements)
@@ -381,6 +397,7 @@ def test_a_row_that_was_tampered_with(books: Path, statements: str) -> None:
     assert as_json.json["problem"] in outcome.said
 
 
+@processes
 def test_the_database_itself_refuses_to_change_what_was_written(books: Path) -> None:
     with (
         closing(sqlite3.connect(books / "node.sqlite")) as connection,

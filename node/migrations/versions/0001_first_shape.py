@@ -48,7 +48,6 @@ def upgrade() -> None:
         sa.Column("round_id", sa.LargeBinary(), nullable=False),
         sa.Column("statement_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("round_id", "statement_id"),
-        sa.UniqueConstraint("round_id", "statement_id"),
     )
     op.create_table(
         "catalogue_item",
@@ -453,7 +452,6 @@ def upgrade() -> None:
             ["journal_entry.sequence"],
         ),
         sa.PrimaryKeyConstraint("sequence", "account_id"),
-        sa.UniqueConstraint("sequence", "account_id"),
     )
     op.create_index("posting_by_account", "posting", ["account_id", "sequence"], unique=False)
     op.create_table(

@@ -1,0 +1,129 @@
+"""The first step makes exactly the tables that the program declares, on both databases."""
+
+from collections.abc import Iterator
+from functools import partial
+from uuid import uuid4
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from node import migrations
+from node.kernel.clock import VirtualClock
+from node.kernel.db import Base, Database, open_engine
+from node.ledger import service as ledger
+from node.ledger.model import Unit
+from node.tables import ALL
+
+LATEST = "0001"
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A database that was migrated."""
+    migrations.migrate(database_url)
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def test_the_tables_are_those_that_the_program_declares(engine: Engine) -> None:
+    assert ALL
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_indexes_and_rules_are_those_that_the_program_declares(engine: Engine) -> None:
+    """What alembic does not compare: checks, unique rules, primary and foreign keys, by count."""
+    seen = inspect(engine)
+    for table in Base.metadata.sorted_tables:
+        checks = {check["name"] for check in seen.get_check_constraints(table.name)}
+        declared = {str(one.name) for one in table.constraints if type(one).__name__[:5] == "Check"}
+        assert checks == declared, table.name
+        primary = seen.get_pk_constraint(table.name)["constrained_columns"]
+        assert primary == [column.name for column in table.primary_key.columns], table.name
+        foreign = {key["constrained_columns"][0] for key in seen.get_foreign_keys(table.name)}
+        assert foreign == {column.name for column in table.columns for _ in column.foreign_keys}, (
+            table.name
+        )
+        indexes = {index["name"] for index in seen.get_indexes(table.name)}
+        assert {index.name for index in table.indexes} <= indexes, table.name
+
+
+def test_migrating_twice_is_migrating_once(database_url: str) -> None:
+    assert migrations.migrate(database_url) == ("nothing", LATEST)
+    assert migrations.migrate(database_url) == (LATEST, LATEST)
+    migrations.check(database_url)
+
+
+def test_rows_stand_when_it_is_migrated_again(database_url: str) -> None:
+    migrations.migrate(database_url)
+    write_an_entry(database_url)
+    migrations.migrate(database_url)
+    with open_engine(database_url, read_only=True).connect() as connection:
+        assert count(connection, "journal_entry") == 1
+        assert count(connection, "posting") == 2
+
+
+@pytest.mark.parametrize("table", ["journal_entry", "posting"])
+def test_the_journal_refuses_to_be_changed(engine: Engine, database_url: str, table: str) -> None:
+    write_an_entry(database_url)
+    for statement in (f"UPDATE {table} SET sequence = 7", f"DELETE FROM {table}"):  # noqa: S608 (our tables)
+        with engine.connect() as connection, pytest.raises(DBAPIError, match="append-only"):
+            connection.execute(text(statement))
+    with engine.connect() as connection:
+        assert count(connection, table) > 0
+
+
+def test_a_database_of_no_or_another_step_is_refused(database_url: str) -> None:
+    open_engine(database_url).dispose()  # an empty database
+    with pytest.raises(migrations.SchemaOutdated) as outdated:
+        migrations.check(database_url)
+    assert outdated.value.details["found"] == "nothing"
+    migrations.migrate(database_url)
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(migrations.SchemaUnknown):
+        migrations.check(database_url)
+    with pytest.raises(migrations.SchemaUnknown):
+        migrations.migrate(database_url)
+
+
+def write_an_entry(url: str) -> None:
+    """Sixty minutes from one account to another."""
+    clock = VirtualClock()
+    database = Database(url, clock=clock)
+    payer, payee = uuid4(), uuid4()
+    for account_id in (payer, payee):
+        database.do(
+            partial(
+                ledger.open_account,
+                account_id=account_id,
+                unit=Unit.MINUTES,
+                kind="resident",
+                owner=str(account_id),
+                floor=-300,
+            )
+        )
+    database.do(
+        lambda session: ledger.transfer(
+            session,
+            clock,
+            entry_id=uuid4(),
+            payer_id=payer,
+            payee_id=payee,
+            amount=60,
+            reason="exchange",
+        )
+    )
+    database.close()
+
+
+def count(connection: Connection, table: str) -> int:
+    """How many rows a table has."""
+    return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())  # noqa: S608 (our tables)
