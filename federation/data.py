@@ -6,7 +6,7 @@ of last year are built by the same lines, and nothing of the future can leak int
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ Days = NDArray[np.int64]
 HORIZON_DAYS = 7
 LOOKBACK_DAYS = 28
 SAME_WEEKDAY_WEEKS = 8
+CALM_WEEKS = 26  # over which noise on the counts averages out
 YEAR_DAYS = 364  # 52 whole weeks, so that last year's day falls on the same weekday
 YEAR_AGO_HALF_WIDTH_DAYS = 3
 HISTORY_DAYS_MIN = 60
@@ -42,6 +43,7 @@ class History:
     first_day: date
     series: tuple[str, ...]  # categories in order, then TOTAL
     counts: Floats  # (series, days)
+    noise_variance: float = 0.0  # of each category's day, where noise was added; else 0
 
     @property
     def days(self) -> int:
@@ -53,7 +55,7 @@ class History:
 
     def until(self, days: int) -> "History":
         """The history as it was known after its first `days` days."""
-        return History(self.first_day, self.series, self.counts[:, :days])
+        return replace(self, counts=self.counts[:, :days])
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Windows:
     level: Floats  # (windows,), the unit in which the model thinks
     same_weekday: Floats  # (windows, HORIZON_DAYS), requests a day over the last weeks
     targets: Floats  # (windows, HORIZON_DAYS) or (0, HORIZON_DAYS)
+    noise: Floats  # (windows,), variance that was added to each of the targets
 
     def __len__(self) -> int:
         return len(self.level)
@@ -152,15 +155,21 @@ def build_windows(history: History, origins: Days, *, with_targets: bool) -> Win
     """One window per series and origin: all origins of the first series, then of the second."""
     counts = history.counts.astype(np.float64)
     sums = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
-    level = (
-        0.7 * _mean_between(sums, origins - 55, origins)
-        + 0.3 * _mean_between(sums, origins - 181, origins)
-        + LEVEL_FLOOR
+    usual = _mean_between(sums, origins - 181, origins)
+    level = LEVEL_FLOOR + np.maximum(
+        0.7 * _mean_between(sums, origins - 55, origins) + 0.3 * usual,
+        0.0,  # which only added noise can bring it below
     )
     unit = level[:, :, None]
     recent = sliding_window_view(counts, LOOKBACK_DAYS, axis=1)[:, origins - LOOKBACK_DAYS + 1]
-    same_weekday = _same_weekday_means(counts, origins)
+    same_weekday = _same_weekday_means(counts, origins, SAME_WEEKDAY_WEEKS)
     year_ago, has_year = _year_ago_means(sums, origins)
+    noise = _noise_variances(history)
+    if noise.any():
+        usual_weekday = _same_weekday_means(counts, origins, CALM_WEEKS)
+        recent = _calmed(recent, np.tile(usual_weekday, LOOKBACK_DAYS // 7), noise)
+        same_weekday = _calmed(same_weekday, usual_weekday, noise / SAME_WEEKDAY_WEEKS)
+        year_ago = _calmed(year_ago, usual[:, :, None], noise / (2 * YEAR_AGO_HALF_WIDTH_DAYS + 1))
     year_ago = np.where(has_year[None, :, None], year_ago / unit, 1.0)
     calendar = _calendar(history.first_day, origins, has_year)
     per_series = np.broadcast_to(calendar, (len(counts), *calendar.shape))
@@ -183,6 +192,7 @@ def build_windows(history: History, origins: Days, *, with_targets: bool) -> Win
         level=level.reshape(-1).astype(np.float32),
         same_weekday=same_weekday.reshape(-1, HORIZON_DAYS).astype(np.float32),
         targets=targets.astype(np.float32),
+        noise=np.repeat(noise, len(origins)).astype(np.float32),
     )
 
 
@@ -192,10 +202,32 @@ def _mean_between(sums: NDArray[np.float64], first: Days, last: Days) -> NDArray
     return np.asarray((sums[:, last + 1] - sums[:, first]) / (last + 1 - first))
 
 
-def _same_weekday_means(counts: NDArray[np.float64], origins: Days) -> NDArray[np.float64]:
+def _noise_variances(history: History) -> NDArray[np.float64]:
+    """Per series, what was added to each day: the total carries the noise of every category."""
+    variances = np.full(len(history.series), history.noise_variance)
+    variances[-1] *= len(history.series) - 1
+    return variances
+
+
+def _calmed(
+    values: NDArray[np.float64], usual: NDArray[np.float64], noise: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Noised values drawn towards the usual ones, as far as noise explains their distance.
+
+    A model that learnt from noise would trust its inputs too little; at home it is asked with
+    exact ones (regression calibration, Carroll et al. 2006).
+    """
+    distance = ((values - usual) ** 2).mean(axis=(1, 2))
+    trust = np.clip(1 - noise / np.maximum(distance, LEVEL_FLOOR), 0, 1)
+    return np.asarray(np.maximum(usual + trust[:, None, None] * (values - usual), 0.0))
+
+
+def _same_weekday_means(
+    counts: NDArray[np.float64], origins: Days, weeks_max: int
+) -> NDArray[np.float64]:
     """(series, origins, horizon): mean of the target's weekday over the last known weeks."""
     ahead = np.arange(1, HORIZON_DAYS + 1)
-    weeks = 7 * np.arange(1, SAME_WEEKDAY_WEEKS + 1)
+    weeks = 7 * np.arange(1, weeks_max + 1)
     days = origins[:, None, None] + ahead[None, :, None] - weeks  # all at or before the origin
     known = days >= 0
     values = np.where(known, counts[:, np.maximum(days, 0)], 0.0)

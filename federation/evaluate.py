@@ -39,48 +39,26 @@ from federation.data import (
     HISTORY_DAYS_MIN,
     HORIZON_DAYS,
     LOOKBACK_DAYS,
-    Days,
     History,
-    build_windows,
     load_export,
 )
 from federation.errors import ForecastError, RunConfigInvalid
-from federation.metrics import (
-    Array,
-    bias,
-    dispersion_of,
-    mean_absolute_error,
-    negative_binomial_quantiles,
-    pinball,
-)
-from federation.train import Recipe, fit_locally, forecast
+from federation.forecasts import Forecasts, Point, by_model, mean8, targets_of, with_spread
+from federation.metrics import Array, bias, mean_absolute_error, pinball
+from federation.train import Recipe, fit_locally
 from federation.weights import Weights
 
 WEEKS_MAX = 52
-MEAN8_SPREAD_WEEKS = 26  # over which the naive forecast learns how far it usually misses
 ACTUAL_DAYS = 28
 MEAN8, LOCAL, FEDERATED = "mean8", "local", "federated"
 
 
 @dataclass(frozen=True)
-class Forecasts:
-    """A week of counts per series and origin, with the spread around it."""
-
-    mean: Array  # (series, origins, HORIZON_DAYS)
-    quantiles: Array  # (3, series, origins, HORIZON_DAYS)
-
-
-@dataclass(frozen=True)
 class Arm:
-    """One way to forecast: a model's weights, or (None) the same-weekday mean."""
+    """One way to forecast, by name."""
 
     name: str
-    weights: Weights | None
-
-    def forecast(self, history: History, origins: Days, *, first_test_day: int) -> Forecasts:
-        if self.weights is None:
-            return _mean8(history, origins, first_test_day=first_test_day)
-        return model_forecasts(self.weights, history, origins)
+    point: Point
 
 
 def evaluate(
@@ -91,14 +69,14 @@ def evaluate(
     first_test_day = history.days - 7 * weeks
     origins = np.arange(first_test_day - 1, history.days - HORIZON_DAYS, 7)
     arms = _arms(history.until(first_test_day), model=model, seed=seed)
-    actual = _targets(history, origins)
+    actual = targets_of(history, origins)
     errors: dict[str, dict[str, float] | None] = dict.fromkeys((MEAN8, LOCAL, FEDERATED))
     for arm in arms:
-        forecasts = arm.forecast(history, origins, first_test_day=first_test_day)
+        forecasts = with_spread(arm.point, history, origins, first_test_day=first_test_day)
         errors[arm.name] = _errors(actual, forecasts)
     adopted = min(arms, key=lambda arm: _total_mae(errors, arm))  # mean8 is first and wins ties
-    next_week = adopted.forecast(
-        history, np.array([history.days - 1]), first_test_day=first_test_day
+    next_week = with_spread(
+        adopted.point, history, np.array([history.days - 1]), first_test_day=first_test_day
     )
     return {
         "weeks": weeks,
@@ -111,39 +89,12 @@ def evaluate(
     }
 
 
-def model_forecasts(weights: Weights, history: History, origins: Days) -> Forecasts:
-    """The model's weeks, made coherent: categories are scaled to add up to the total's forecast.
-
-    The total has more signal than its parts, so it is forecast directly and the parts follow.
-    """
-    windows = build_windows(history, origins, with_targets=False)
-    flat_mean, flat_dispersion = forecast(weights, windows)
-    shape = (len(history.series), len(origins))
-    mean = flat_mean.astype(np.float64).reshape(*shape, HORIZON_DAYS)
-    mean[:-1] *= mean[-1] / mean[:-1].sum(axis=0)
-    dispersion = flat_dispersion.astype(np.float64).reshape(*shape, 1)
-    return Forecasts(mean, negative_binomial_quantiles(mean, dispersion))
-
-
-def _mean8(history: History, origins: Days, *, first_test_day: int) -> Forecasts:
-    """The same-weekday mean, its spread learnt from the half year before the first test day."""
-    earliest = max(LOOKBACK_DAYS - 1, first_test_day - 1 - 7 * MEAN8_SPREAD_WEEKS)
-    before = np.arange(first_test_day - 1 - HORIZON_DAYS, earliest - 1, -7)
-    series = len(history.series)
-    dispersion = np.zeros((series, 1))
-    if len(before):
-        missed = _targets(history, before).reshape(series, -1)
-        dispersion = dispersion_of(missed, _same_weekday(history, before).reshape(series, -1))
-    mean = _same_weekday(history, origins)
-    return Forecasts(mean, negative_binomial_quantiles(mean, dispersion[:, :, None]))
-
-
 def _arms(known: History, *, model: Weights | None, seed: int) -> list[Arm]:
-    arms = [Arm(MEAN8, None)]
+    arms = [Arm(MEAN8, mean8)]
     if known.days >= HISTORY_DAYS_MIN:
-        arms.append(Arm(LOCAL, fit_locally(known, recipe=local_recipe(seed))))
+        arms.append(Arm(LOCAL, by_model(fit_locally(known, recipe=local_recipe(seed)))))
     if model is not None:
-        arms.append(Arm(FEDERATED, model))
+        arms.append(Arm(FEDERATED, by_model(model)))
     return arms
 
 
@@ -171,17 +122,6 @@ def _errors(actual: Array, forecasts: Forecasts) -> dict[str, float]:
         "bias": bias(actual[-1], mean[-1]),
     }
     return {name: round(figure, 4) for name, figure in figures.items()}
-
-
-def _targets(history: History, origins: Days) -> Array:
-    ahead = origins[:, None] + np.arange(1, HORIZON_DAYS + 1)
-    return history.counts[:, ahead].astype(np.float64)
-
-
-def _same_weekday(history: History, origins: Days) -> Array:
-    windows = build_windows(history, origins, with_targets=False)
-    shape = (len(history.series), len(origins), HORIZON_DAYS)
-    return windows.same_weekday.astype(np.float64).reshape(shape)
 
 
 def _coming_days(history: History, week: Forecasts) -> list[dict[str, str | float]]:

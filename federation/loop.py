@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from federation import weights as weights_of
 from federation.data import History
-from federation.train import Recipe, train_round
+from federation.recipe import Recipe
+from federation.train import Pupil
 from federation.weights import Weights
 
 
@@ -23,11 +24,11 @@ class Federated:
 def federate(histories: Sequence[History], *, recipe: Recipe) -> Federated:
     """Train one model over all histories; nothing but weights passes from one to another."""
     weights = weights_of.initial_weights(recipe.seed)
+    pupils = [Pupil.of(history) for history in histories]
     losses: list[float] = []
     for round_number in range(1, recipe.rounds + 1):
         updates = [
-            train_round(weights, history, recipe=recipe, round_number=round_number)
-            for history in histories
+            pupil.take_round(weights, recipe=recipe, round_number=round_number) for pupil in pupils
         ]
         weights = weights_of.average([(update.weights, update.examples) for update in updates])
         examples = sum(update.examples for update in updates)

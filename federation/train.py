@@ -7,16 +7,13 @@ import torch
 from torch import Tensor
 
 from federation import weights as weights_of
-from federation.data import Floats, History, Windows, build_windows, training_origins
-from federation.errors import RunConfigInvalid
-from federation.model import Counts, Forecaster, negative_log_likelihood
+from federation.data import History, Windows, build_windows, training_origins
+from federation.model import Forecaster, follow_quasi_score
+from federation.recipe import MEAN_DECAY, SQUARE_DECAY, STEP_FLOOR, draw_batches, lot_of
+from federation.recipe import Recipe as Recipe  # callers of the training find it here
 from federation.weights import Update, Weights
 
 torch.set_num_threads(1)  # two threads on two busy cores are ten times slower
-
-BATCH_WINDOWS = 128
-MEAN_DECAY, SQUARE_DECAY, STEP_FLOOR = 0.9, 0.999, 1e-8  # Adam's usual constants
-LAST_ROUND_SHARE = 0.2  # of the learning rate: the average of the last round should be calm
 
 
 class Adam:
@@ -47,93 +44,64 @@ class Adam:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a run trains: few rounds of many steps; a round costs seconds, a step a millisecond."""
+class Pupil:
+    """One community, ready to train: its windows, built once, and the lot it draws days by."""
 
-    rounds: int = 3
-    local_steps: int = 300
-    learning_rate: float = 3e-3
-    seed: int = 0
+    windows: Windows
+    lot: int
 
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("rounds", 1, 1000),
-            ("local_steps", 1, 5000),
-            ("learning_rate", 1e-6, 0.1),
-            ("seed", 0, 2**31 - 1),
-        ):
-            value, kind = getattr(self, name), float if name == "learning_rate" else int
-            if type(value) is not kind or not low <= value <= high:
-                raise RunConfigInvalid(name=name.replace("_", "-"), value=str(value))
+    @classmethod
+    def of(cls, history: History) -> "Pupil":
+        origins = training_origins(history)
+        return cls(build_windows(history, origins, with_targets=True), lot_of(history))
 
-    def learning_rate_in(self, round_number: int) -> float:
-        """Falls in a straight line from the first round to the last."""
-        if self.rounds == 1:
-            return self.learning_rate
-        done = (round_number - 1) / (self.rounds - 1)
-        return self.learning_rate * (1 - (1 - LAST_ROUND_SHARE) * done)
+    def take_round(self, weights: Weights, *, recipe: Recipe, round_number: int) -> Update:
+        """This community's share of one round."""
+        batches = draw_batches(
+            recipe, round_number=round_number, lot=self.lot, windows=len(self.windows)
+        )
+        fitted, loss = fit(
+            weights,
+            self.windows,
+            batches=torch.from_numpy(batches),
+            learning_rate=recipe.learning_rate_in(recipe.checked_round(round_number)),
+        )
+        return Update(fitted, len(self.windows), loss)
 
 
 def train_round(weights: Weights, history: History, *, recipe: Recipe, round_number: int) -> Update:
     """One community's share of one round: the same lines under Flower and in the plain loop."""
-    if not 1 <= round_number <= recipe.rounds:
-        raise RunConfigInvalid(name="server-round", value=str(round_number))
-    windows = build_windows(history, training_origins(history), with_targets=True)
-    fitted, loss = fit(
-        weights,
-        windows,
-        steps=recipe.local_steps,
-        learning_rate=recipe.learning_rate_in(round_number),
-        seed=recipe.seed * 1009 + round_number,
-    )
-    return Update(fitted, len(windows), loss)
+    return Pupil.of(history).take_round(weights, recipe=recipe, round_number=round_number)
 
 
 def fit_locally(history: History, *, recipe: Recipe) -> Weights:
-    """A community on its own: the same number of steps as it would take in a federation."""
-    weights = weights_of.initial_weights(recipe.seed)
+    """A community on its own, by the same steps as it would take in a federation."""
+    weights, pupil = weights_of.initial_weights(recipe.seed), Pupil.of(history)
     for round_number in range(1, recipe.rounds + 1):
-        update = train_round(weights, history, recipe=recipe, round_number=round_number)
-        weights = update.weights
+        weights = pupil.take_round(weights, recipe=recipe, round_number=round_number).weights
     return weights
 
 
 def fit(
-    weights: Weights, windows: Windows, *, steps: int, learning_rate: float, seed: int
+    weights: Weights, windows: Windows, *, batches: Tensor, learning_rate: float
 ) -> tuple[Weights, float]:
-    """Adam over random batches, from `weights` on; returns the new weights and the mean loss."""
+    """Adam over the given batches, from `weights` on; the new weights and the mean loss."""
     model = _as_model(weights)
-    features, level, targets = _tensors(windows)
+    features, level, targets, noise = (
+        torch.from_numpy(array)
+        for array in (windows.features, windows.level, windows.targets, windows.noise)
+    )
     optimizer = Adam(model.parameters(), learning_rate=learning_rate)
-    generator = torch.Generator().manual_seed(seed)
     loss_sum = 0.0
-    for _ in range(steps):
-        batch = torch.randint(len(windows), (BATCH_WINDOWS,), generator=generator)
-        loss = negative_log_likelihood(model(features[batch], level[batch]), targets[batch])
-        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+    for batch in batches:
+        mean = model(features[batch], level[batch])
+        loss_sum += follow_quasi_score(mean, targets[batch], noise[batch])
         optimizer.step()
-        loss_sum += loss.item()
     fitted = {name: value.detach().numpy().copy() for name, value in model.state_dict().items()}
-    return weights_of.checked(fitted), loss_sum / steps
-
-
-def forecast(weights: Weights, windows: Windows) -> tuple[Floats, Floats]:
-    """Means (windows, HORIZON_DAYS) and dispersions (windows, 1) of the coming week."""
-    features, level, _ = _tensors(windows)
-    with torch.inference_mode():
-        counts: Counts = _as_model(weights)(features, level)
-    return counts.mean.numpy(), counts.dispersion.numpy()
+    return weights_of.checked(fitted), loss_sum / len(batches)
 
 
 def _as_model(weights: Weights) -> Forecaster:
     model = Forecaster()
     model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     return model
-
-
-def _tensors(windows: Windows) -> tuple[Tensor, Tensor, Tensor]:
-    return (
-        torch.from_numpy(windows.features),
-        torch.from_numpy(windows.level),
-        torch.from_numpy(windows.targets),
-    )

@@ -36,8 +36,8 @@ SHAPES: Mapping[str, tuple[int, ...]] = {
     "layers.0.bias": (HIDDEN,),
     "layers.2.weight": (HIDDEN, HIDDEN),
     "layers.2.bias": (HIDDEN,),
-    "layers.4.weight": (HORIZON_DAYS + 1, HIDDEN),
-    "layers.4.bias": (HORIZON_DAYS + 1,),
+    "layers.4.weight": (HORIZON_DAYS, HIDDEN),
+    "layers.4.bias": (HORIZON_DAYS,),
 }
 
 

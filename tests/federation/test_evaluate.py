@@ -9,7 +9,8 @@ import pytest
 
 from federation import weights as weights_of
 from federation.data import TOTAL, History, load_export
-from federation.evaluate import evaluate, main, model_forecasts
+from federation.evaluate import evaluate, main
+from federation.forecasts import by_model, with_spread
 from federation.loop import federate
 from federation.train import Recipe
 from tests.federation.conftest import CATEGORIES, WriteExport
@@ -33,7 +34,7 @@ def rhythm() -> list[History]:
 
 def test_a_better_model_is_adopted_and_a_bad_one_is_not(rhythm: list[History]) -> None:
     known = [history.until(history.days - 7 * WEEKS) for history in rhythm]
-    good = federate(known, recipe=Recipe(local_steps=150)).weights
+    good = federate(known, recipe=Recipe(rounds=3, local_steps=150)).weights
     report = evaluate(rhythm[0], model=good, weeks=WEEKS, seed=0)
     arms = report["arms"]
     assert isinstance(arms, dict)
@@ -50,7 +51,8 @@ def test_a_better_model_is_adopted_and_a_bad_one_is_not(rhythm: list[History]) -
 
 
 def test_categories_add_up_to_the_total_and_quantiles_are_ordered(rhythm: list[History]) -> None:
-    week = model_forecasts(weights_of.initial_weights(seed=4), rhythm[1], np.array([300, 419]))
+    point = by_model(weights_of.initial_weights(seed=4))
+    week = with_spread(point, rhythm[1], np.array([300, 419]), first_test_day=301)
     np.testing.assert_allclose(week.mean[:-1].sum(axis=0), week.mean[-1])
     assert (np.diff(week.quantiles, axis=0) >= 0).all()
 
@@ -59,9 +61,9 @@ def test_a_forecast_does_not_change_when_the_future_does(rhythm: list[History]) 
     history = rhythm[2]
     other = History(history.first_day, history.series, history.counts.copy())
     other.counts[:, 301:] = 50
-    weights = weights_of.initial_weights(seed=4)
+    point = by_model(weights_of.initial_weights(seed=4))
     for_one, for_other = (
-        model_forecasts(weights, one, np.array([300])) for one in (history, other)
+        with_spread(point, one, np.array([300]), first_test_day=301) for one in (history, other)
     )
     np.testing.assert_array_equal(for_one.mean, for_other.mean)
 

@@ -11,10 +11,12 @@ import torch
 from federation import weights as weights_of
 from federation.data import HORIZON_DAYS, build_windows, load_export, training_origins
 from federation.errors import ModelInvalid, RunConfigInvalid
+from federation.forecasts import ask
 from federation.loop import federate
 from federation.metrics import negative_binomial_quantiles
-from federation.model import Counts, Forecaster, negative_log_likelihood
-from federation.train import Adam, Recipe, fit_locally, forecast, train_round
+from federation.model import Forecaster, follow_quasi_score
+from federation.recipe import MISS_MAX, SPREAD, STEP_FLOOR
+from federation.train import Adam, Recipe, fit_locally, train_round
 from tests.federation.conftest import WriteExport
 
 SHORT = Recipe(rounds=2, local_steps=30)
@@ -30,24 +32,41 @@ def test_the_model_has_the_weights_that_travel() -> None:
 def test_a_forecast_is_a_positive_week_per_window(write_export: WriteExport) -> None:
     history = load_export(write_export(days=90))
     windows = build_windows(history, np.array([60, 89]), with_targets=False)
-    mean, dispersion = forecast(weights_of.initial_weights(seed=0), windows)
+    mean = ask(weights_of.initial_weights(seed=0), windows)
     assert mean.shape == (8, HORIZON_DAYS)
-    assert dispersion.shape == (8, 1)
     assert (mean > 0).all()
-    assert (dispersion > 0).all()
 
 
-def test_the_likelihood_is_torchs_own_up_to_a_term_of_the_target() -> None:
-    mean = torch.rand(5, HORIZON_DAYS) * 4 + 0.1
-    size = torch.rand(5, 1) + 0.5
-    targets = torch.randint(0, 9, (5, HORIZON_DAYS)).float()
-    ours = negative_log_likelihood(Counts(mean, 1 / size), targets)
-    theirs = torch.distributions.NegativeBinomial(size, logits=(mean / size).log())
-    expected = -(
-        theirs.log_prob(targets)  # type: ignore[no-untyped-call] # torch
-        + (targets + 1).lgamma()
-    ).mean()
-    torch.testing.assert_close(ours, expected)
+def test_asking_without_torch_gives_torchs_answer(write_export: WriteExport) -> None:
+    windows = build_windows(load_export(write_export(days=90)), np.array([70]), with_targets=False)
+    weights = {name: 3 * array for name, array in weights_of.initial_weights(seed=2).items()}
+    model = Forecaster()
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    with torch.inference_mode():
+        mean = model(torch.from_numpy(windows.features), torch.from_numpy(windows.level))
+    np.testing.assert_allclose(ask(weights, windows), mean.numpy(), rtol=1e-4)
+
+
+def test_the_score_is_a_negative_binomials_where_the_miss_is_small() -> None:
+    mean = (torch.rand(5, HORIZON_DAYS) * 4 + 2).requires_grad_()
+    targets = mean.detach().round()
+    follow_quasi_score(mean, targets, torch.zeros(5))
+    found, mean.grad = mean.grad, None
+    size = torch.tensor(1 / SPREAD)
+    likelihood = torch.distributions.NegativeBinomial(size, logits=(mean / size).log())
+    (-likelihood.log_prob(targets).mean()).backward()  # type: ignore[no-untyped-call] # torch
+    torch.testing.assert_close(found, mean.grad)
+
+
+def test_a_day_of_batch_entry_teaches_no_more_than_an_odd_day() -> None:
+    pulls = []
+    for count in (200.0, 700.0):
+        mean = torch.full((1, HORIZON_DAYS), 4.0, requires_grad=True)
+        follow_quasi_score(mean, torch.full((1, HORIZON_DAYS), count), torch.zeros(1))
+        assert mean.grad is not None
+        pulls.append(float(mean.grad.sum()))
+    deviation = (4 + SPREAD * 16) ** 0.5
+    assert pulls == pytest.approx([-MISS_MAX / deviation] * 2)
 
 
 def test_the_loss_falls_and_the_start_is_kept_apart(write_export: WriteExport) -> None:
@@ -65,7 +84,8 @@ def test_the_loss_falls_and_the_start_is_kept_apart(write_export: WriteExport) -
 def test_adam_is_torchs_own() -> None:
     ours, theirs = (torch.full((3, 4), 0.5, requires_grad=True) for _ in range(2))
     target = torch.arange(12.0).reshape(3, 4)
-    optimizer, reference = Adam([ours], learning_rate=3e-3), torch.optim.Adam([theirs], lr=3e-3)
+    optimizer = Adam([ours], learning_rate=3e-3)
+    reference = torch.optim.Adam([theirs], lr=3e-3, eps=STEP_FLOOR)
     for _ in range(50):
         reference.zero_grad()
         for parameter in (ours, theirs):
