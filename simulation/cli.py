@@ -52,7 +52,7 @@ def demo(
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the generated residents.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Of the generated residents.")] = 1,
     out: Annotated[Path, typer.Option(help="Where report, summary and the run go.")] = Path("demo"),
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the district running until Ctrl-C.")

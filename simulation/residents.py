@@ -1,9 +1,9 @@
 """Residents' demand out of a seed: who asks for what on which day, where no real history is given.
 
 Nothing here is about real people. What it keeps of real service books is what makes them hard:
-a weekly rhythm that all share, a level and a mix that each community has for itself, holidays
-with a rush after them, slow common swings, habits that change overnight, and days on which a
-week's paper slips are typed in at once.
+a weekly rhythm that all share, a season for each kind of request, a level and a mix that each
+community has for itself, holidays with a rush after them, common swings of some weeks, habits that
+change overnight, and days on which a week's paper slips are typed in at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,14 +30,15 @@ DAYS = 3 * 365 + 1
 
 WEEKDAYS = np.array([1.25, 1.15, 1.1, 1.05, 1.0, 0.35, 0.25])  # Monday first
 MIX = np.array([0.13, 0.27, 0.16, 0.18, 0.1, 0.16])  # of the categories, before each place's own
-LEVEL_MEAN, LEVEL_SPREAD = 4.0, 0.45  # requests a day
+LEVEL_MEAN, LEVEL_SPREAD = 6.0, 0.45  # requests a day
 MIX_SPREAD = 0.35
-SEASON_HEIGHT = 0.18
-SWING_MEMORY, SWING_STEP = 0.985, 0.035  # of the log of what all communities share
+SEASON_HEIGHT = np.array([0.1, 0.5, 0.05, 0.55, 0.2, 0.3])  # of the categories
+SEASON_PEAK_DAY = np.array([60, 15, 0, 205, 280, 340])  # of the year: heating, flies, term's start
+SWING_MEMORY, SWING_STEP = 0.9, 0.14  # of the log of what all communities share
 SHIFT_DAYS_MEAN, SHIFT_SPREAD = 420, 0.3
-DISPERSION = 0.35  # variance = mean + DISPERSION * mean squared
+DISPERSION = 0.12  # variance = mean + DISPERSION * mean squared
 HOLIDAY_FACTOR, RUSH_FACTOR, RUSH_DAYS = 0.12, 1.6, 3
-BATCH_DAYS_MEAN, BATCH_LOOKBACK_DAYS, BATCH_SHARE = 110, 10, 0.6
+BATCH_DAYS_MEAN, BATCH_LOOKBACK_DAYS, BATCH_SHARE = 75, 10, 0.7
 
 # First and last day; the spring festival moves with the moon.
 HOLIDAYS = (
@@ -56,7 +57,7 @@ def generate(
     shared_random = np.random.default_rng([seed, 0])
     shared = _rhythm(days) * _swing(shared_random, days)
     counts = [
-        _community(np.random.default_rng([seed, number]), shared)
+        _community(np.random.default_rng([seed, number]), shared, _seasons(days))
         for number, _ in enumerate(communities, start=1)
     ]
     for day in range(days):
@@ -67,10 +68,9 @@ def generate(
 
 
 def _rhythm(days: int) -> Floats:
-    """Weekday, season and holidays: what a calendar knows."""
+    """Weekdays and holidays: what a calendar knows."""
     index = np.arange(days)
     rhythm = WEEKDAYS[(FIRST_DAY.weekday() + index) % 7]
-    rhythm = rhythm * (1 + SEASON_HEIGHT * np.cos(2 * np.pi * (index - 20) / 365.25))
     for first, last in HOLIDAYS:
         start, end = (first - FIRST_DAY).days, (last - FIRST_DAY).days + 1
         rhythm[start:end] *= HOLIDAY_FACTOR
@@ -78,20 +78,26 @@ def _rhythm(days: int) -> Floats:
     return np.asarray(rhythm)
 
 
+def _seasons(days: int) -> Floats:
+    """(categories, days): each kind of request has its own time of the year."""
+    day_of_year = (FIRST_DAY.timetuple().tm_yday + np.arange(days)) - SEASON_PEAK_DAY[:, None]
+    return np.asarray(1 + SEASON_HEIGHT[:, None] * np.cos(2 * np.pi * day_of_year / 365.25))
+
+
 def _swing(random: np.random.Generator, days: int) -> Floats:
-    """What all places feel and no calendar knows: weather, prices, news. Slow, around one."""
+    """What all places feel and no calendar knows, for some weeks: weather, flu, news."""
     logs = np.zeros(days)
     for day in range(1, days):
         logs[day] = SWING_MEMORY * logs[day - 1] + random.normal(0, SWING_STEP)
     return np.exp(logs)
 
 
-def _community(random: np.random.Generator, shared: Floats) -> NDArray[np.int64]:
+def _community(random: np.random.Generator, shared: Floats, seasons: Floats) -> NDArray[np.int64]:
     """(categories, days) of one community."""
     days = len(shared)
     level = LEVEL_MEAN * random.lognormal(0, LEVEL_SPREAD)
     mix = MIX * random.lognormal(0, MIX_SPREAD, size=len(MIX))
-    mean = level * _shifts(random, days) * shared * (mix / mix.sum())[:, None]
+    mean = level * _shifts(random, days) * shared * seasons * (mix / mix.sum())[:, None]
     # A gamma mixture of Poissons is the negative binomial that real counts resemble.
     wobble = random.gamma(1 / DISPERSION, DISPERSION, size=mean.shape)
     return _typed_in_late(random, random.poisson(mean * wobble))
