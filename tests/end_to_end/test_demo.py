@@ -106,7 +106,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing_running(tmp_path: Path) -> None:
     demo = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + START_SECONDS_MAX
-        while not running_with("linli-district serve") or not running_with(str(out / "district")):
+        while not running_with(f"serve {out}"):
             assert time.monotonic() < deadline
             assert demo.poll() is None
             time.sleep(0.1)
