@@ -67,6 +67,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "comparison",
+        sa.Column("peer", sa.String(), nullable=False),
+        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("missing_here", sa.Integer(), nullable=False),
+        sa.Column("missing_there", sa.Integer(), nullable=False),
+        sa.Column("differing", sa.Integer(), nullable=False),
+        sa.Column("repaired", sa.Integer(), nullable=False),
+        sa.Column("asked_at", Moment(), nullable=False),
+        sa.Column("answered_at", Moment(), nullable=True),
+        sa.PrimaryKeyConstraint("peer", "day"),
+    )
+    op.create_index("comparison_open", "comparison", ["state", "asked_at"], unique=False)
+    op.create_table(
         "daily_count",
         sa.Column("date", sa.Date(), nullable=False),
         sa.Column("category", sa.String(), nullable=False),
@@ -84,6 +99,40 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "recipient"),
     )
     op.create_table(
+        "dispute",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("exchange_id", sa.Uuid(), nullable=False),
+        sa.Column("peer", sa.String(), nullable=False),
+        sa.Column("is_ours", sa.Boolean(), nullable=False),
+        sa.Column("gives_back", sa.Boolean(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("our_code", sa.String(), nullable=True),
+        sa.Column("our_minutes", sa.Integer(), nullable=True),
+        sa.Column("their_code", sa.String(), nullable=True),
+        sa.Column("their_minutes", sa.Integer(), nullable=True),
+        sa.Column("words", sa.String(), nullable=False),
+        sa.Column("recorded_by", sa.Uuid(), nullable=True),
+        sa.Column("our_verdict", sa.Integer(), nullable=True),
+        sa.Column("our_arbiter", sa.Uuid(), nullable=True),
+        sa.Column("their_verdict", sa.Integer(), nullable=True),
+        sa.Column("verdict_minutes", sa.Integer(), nullable=True),
+        sa.Column("refusal", sa.String(), nullable=True),
+        sa.Column("opened_at", Moment(), nullable=False),
+        sa.Column("changed_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_dispute_exchange_id"), "dispute", ["exchange_id"], unique=False)
+    op.create_index(op.f("ix_dispute_state"), "dispute", ["state"], unique=False)
+    op.create_table(
+        "dispute_verdict",
+        sa.Column("dispute_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("minutes", sa.Integer(), nullable=False),
+        sa.Column("arbiter", sa.Uuid(), nullable=True),
+        sa.Column("given_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("dispute_id", "number"),
+    )
+    op.create_table(
         "evaluation",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("evaluated_at", Moment(), nullable=False),
@@ -95,6 +144,17 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_evaluation_evaluated_at"), "evaluation", ["evaluated_at"], unique=False
     )
+    op.create_table(
+        "evidence",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("peer", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
+    )
+    op.create_index("evidence_by_peer", "evidence", ["peer", "kind", "at"], unique=False)
     op.create_table(
         "exchange",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -119,6 +179,34 @@ def upgrade() -> None:
     op.create_index(
         "exchange_by_receiver", "exchange", ["receiver_id", "requested_at"], unique=False
     )
+    op.create_table(
+        "gift",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("peer", sa.String(), nullable=False),
+        sa.Column("resident_id", sa.Uuid(), nullable=False),
+        sa.Column("recorded_by", sa.Uuid(), nullable=True),
+        sa.Column("consent", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("minutes", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("refusal", sa.String(), nullable=True),
+        sa.Column("made_at", Moment(), nullable=False),
+        sa.Column("ended_at", Moment(), nullable=True),
+        sa.CheckConstraint("minutes > 0", name="gift_minutes_positive"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("gift_open", "gift", ["state"], unique=False)
+    op.create_index(op.f("ix_gift_resident_id"), "gift", ["resident_id"], unique=False)
+    op.create_table(
+        "gift_code",
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("resident_id", sa.Uuid(), nullable=False),
+        sa.Column("made_by", sa.Uuid(), nullable=True),
+        sa.Column("made_at", Moment(), nullable=False),
+        sa.Column("withdrawn_at", Moment(), nullable=True),
+        sa.PrimaryKeyConstraint("code"),
+    )
+    op.create_index(op.f("ix_gift_code_resident_id"), "gift_code", ["resident_id"], unique=False)
     op.create_table(
         "inbox_message",
         sa.Column("sender", sa.String(), nullable=False),
@@ -195,6 +283,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("resident_id", sa.Uuid(), nullable=False),
         sa.Column("issued_by", sa.Uuid(), nullable=True),
+        sa.Column("consent", sa.String(), nullable=False),
         sa.Column("host", sa.String(), nullable=False),
         sa.Column("minutes_up_to", sa.BigInteger(), nullable=False),
         sa.Column("code", sa.String(), nullable=False),
@@ -210,6 +299,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("exchange_id"),
     )
     op.create_index(op.f("ix_pass_resident_id"), "pass", ["resident_id"], unique=False)
+    op.create_index("pass_open", "pass", ["state", "expires_at"], unique=False)
+    op.create_table(
+        "peer_limit",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("peer", sa.String(), nullable=False),
+        sa.Column("minutes", sa.BigInteger(), nullable=False),
+        sa.Column("set_by", sa.String(), nullable=False),
+        sa.Column("set_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_peer_limit_peer"), "peer_limit", ["peer"], unique=False)
     op.create_table(
         "points_award",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -245,6 +345,8 @@ def upgrade() -> None:
     op.create_table(
         "receipt",
         sa.Column("exchange_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("refers_to", sa.Uuid(), nullable=True),
         sa.Column("peer", sa.String(), nullable=False),
         sa.Column("is_debt", sa.Boolean(), nullable=False),
         sa.Column("minutes", sa.BigInteger(), nullable=False),
@@ -255,6 +357,7 @@ def upgrade() -> None:
         sa.Column("settled_at", Moment(), nullable=True),
         sa.PrimaryKeyConstraint("exchange_id"),
     )
+    op.create_index("receipt_by_time", "receipt", ["peer", "captured_at"], unique=False)
     op.create_index(
         "receipt_unstated", "receipt", ["peer", "is_debt", "statement_id"], unique=False
     )
@@ -296,6 +399,24 @@ def upgrade() -> None:
     )
     op.create_index("resident_by_name", "resident", ["name"], unique=False)
     op.create_table(
+        "reversal",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("exchange_id", sa.Uuid(), nullable=False),
+        sa.Column("peer", sa.String(), nullable=False),
+        sa.Column("gives_back", sa.Boolean(), nullable=False),
+        sa.Column("resident_id", sa.Uuid(), nullable=False),
+        sa.Column("minutes", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("dispute_id", sa.Uuid(), nullable=True),
+        sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.Column("refusal", sa.String(), nullable=True),
+        sa.Column("made_at", Moment(), nullable=False),
+        sa.Column("changed_at", Moment(), nullable=False),
+        sa.CheckConstraint("minutes > 0", name="reversal_minutes_positive"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("reversal_by_exchange", "reversal", ["exchange_id"], unique=False)
+    op.create_table(
         "sign_in_tries",
         sa.Column("phone_sha256", sa.String(), nullable=False),
         sa.Column("failed", sa.Integer(), nullable=False),
@@ -327,6 +448,13 @@ def upgrade() -> None:
         sa.Column("round_id", sa.LargeBinary(), nullable=False),
         sa.Column("submitted_at", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("round_id"),
+    )
+    op.create_table(
+        "told_limit",
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("minutes", sa.BigInteger(), nullable=False),
+        sa.Column("told_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("source"),
     )
     op.create_table(
         "visit",
