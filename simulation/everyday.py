@@ -20,6 +20,13 @@ PEOPLE = (
 STAFF_ROLES = ("clerk", "property", "secretary")
 HOUR_MINUTES = 60
 VOTES = ("yes", "yes", "no")
+WORDS = {
+    "completed": "已完成",
+    "collected": "已领取",
+    "captured": "已入账",
+    "publicity": "公示中",
+}
+"""Where things ended, for readers of Chinese; the English beside it is the program's own word."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,8 @@ async def mend(house: House, people: People) -> str:
     for status in ("dispatched", "processing", "completed"):
         await house.put(path, {"status": status}, step=STEP)
     rated = await house.post(f"{path}/rate", {"rating": 5}, acting_for=people.elder, step=STEP)
-    return f"{rated['repair']['status']}, rated {rated['repair']['rating']}"
+    repair = rated["repair"]
+    return f"{_both(repair['status'])}, 评分 rated {repair['rating']}"
 
 
 async def thank(house: House, people: People) -> str:
@@ -119,7 +127,7 @@ async def thank(house: House, people: People) -> str:
     )
     path = f"/api/points/redemptions/{reserved['id']}/collect"
     collected = await house.post(path, {"code": reserved["code"]}, step=STEP)
-    return str(collected["state"])
+    return _both(collected["state"])
 
 
 async def give_an_hour(house: House, people: People, *, minutes: int = HOUR_MINUTES) -> str:
@@ -142,7 +150,7 @@ async def give_an_hour(house: House, people: People, *, minutes: int = HOUR_MINU
     await house.post(f"{one}/deliver", used, acting_for=people.volunteer, step=STEP)
     await house.post(f"{one}/confirm", acting_for=people.volunteer, step=STEP)
     paid = await house.post(f"{one}/confirm", acting_for=people.elder, step=STEP)
-    return str(paid["state"])
+    return _both(paid["state"])
 
 
 async def ask_everybody(house: House, people: People) -> str:
@@ -162,4 +170,9 @@ async def ask_everybody(house: House, people: People) -> str:
     vote = await house.post(f"{one}/close", step=STEP)
     for to in ("screening", "publicity"):
         moved = await house.post(f"{one}/step", {"to": to}, step=STEP)
-    return f"{vote['tally']['yes']} of {vote['on_roll']} yes, now {moved['step']}"
+    yes, roll = vote["tally"]["yes"], vote["on_roll"]
+    return f"{yes}/{roll} 赞成 yes, {_both(moved['step'])}"
+
+
+def _both(state: str) -> str:
+    return f"{WORDS[state]} {state}" if state in WORDS else state

@@ -55,6 +55,7 @@ STYLE: dict[Any, Any] = {
     "legend.labelcolor": INK,
 }
 WIDTH_INCHES = 8.4
+REST = "其余 the rest"
 
 _FONT = re.compile(r"font-family: [^;\"]+")
 _ID = re.compile(r'(id="|url\(#|href="#)')
@@ -203,7 +204,9 @@ def bytes_that_left(summary: Mapping[str, Any]) -> str:
         starts = [0.0] * len(names)
         for index, kind in enumerate(kinds):
             sizes = [left[name].get(kind, {"bytes": 0})["bytes"] / 1000 for name in names]
-            label = kind if index < len(shades) - 1 else ("…" if index == len(shades) - 1 else None)
+            label = (
+                kind if index < len(shades) - 1 else (REST if index == len(shades) - 1 else None)
+            )
             axes.barh(
                 range(len(names)),
                 sizes,
@@ -214,7 +217,7 @@ def bytes_that_left(summary: Mapping[str, Any]) -> str:
             )
             starts = [start + size for start, size in zip(starts, sizes, strict=True)]
         for row, total in enumerate(starts):
-            axes.text(total, row, f"  {total:.1f} kB", va="center", color=SOFT)
+            _beside(axes, total, row, f"{total:.1f} kB")
         axes.set_yticks(range(len(names)), names)
         axes.set_xlim(0, (max(starts) or 1) * 1.14)
         axes.grid(axis="y", visible=False)
@@ -234,7 +237,7 @@ def seconds_by_step(details: Mapping[str, Any]) -> str:
         seconds = [step["seconds"] for step in steps]
         axes.barh(range(len(steps)), seconds, color=BLUE, height=0.6)
         for row, value in enumerate(seconds):
-            axes.text(value, row, f"  {value:.1f} s", va="center", color=SOFT)
+            _beside(axes, value, row, f"{value:.1f} s")
         axes.set_yticks(range(len(steps)), [f"{one['zh']} {one['en']}" for one in steps])
         axes.set_xlim(0, max(seconds) * 1.15)
         axes.grid(axis="y", visible=False)
@@ -269,6 +272,11 @@ def _picture(
     svg = _FONT.sub("font-family: var(--sans)", svg)
     svg = _ID.sub(rf"\g<1>{name}-", svg)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)
+
+
+def _beside(axes: Axes, x: float, y: float, words: str) -> None:
+    """Words at a bar's end, a little away from it."""
+    axes.annotate(words, (x, y), xytext=(5, 0), textcoords="offset points", va="center", color=SOFT)
 
 
 def _mae(forecast: Mapping[str, Any], arm: str) -> float | None:

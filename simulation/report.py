@@ -19,6 +19,24 @@ ARM_WORDS = {
     "federated": "误差 error, federated",
 }
 
+KIND_WORDS = {
+    "GetBatch": "取结算批次",
+    "GetModel": "取模型",
+    "Heartbeat": "心跳",
+    "PassAccepted": "接受凭证",
+    "PassReleased": "退回凭证",
+    "PresentPass": "出示凭证",
+    "ProposeStatement": "提出对账单",
+    "Receipt": "收据",
+    "ReleasePass": "归还凭证",
+    "RequestCapture": "请求入账",
+    "StatementAgreed": "确认对账单",
+    "SubmitPosition": "提交头寸",
+    "SubmitSignature": "提交签名",
+    "model_update": "模型更新",
+}
+"""What the kinds of messages mean; a kind that is not here is shown by its own word."""
+
 Json = Mapping[str, Any]
 
 
@@ -53,7 +71,10 @@ def render(summary: Json, details: Json) -> str:
         mae=summary["training"]["mae"],
         arms={arm: label for arm, (label, _, _) in plots.ARMS.items()},
         errors=[_errors(place["name"], details) for place in communities],
-        kinds=sorted({kind for sent in summary["left"].values() for kind in sent}),
+        kinds={
+            kind: KIND_WORDS.get(kind, "")
+            for kind in sorted({kind for sent in summary["left"].values() for kind in sent})
+        },
         audits_ok=all(audit["ok"] for audit in summary["audit"].values()),
         audited=sum(audit["entries"] for audit in summary["audit"].values()),
         plots={name: Markup(svg) for name, svg in drawn.items()} | {"weeks": weeks},  # noqa: S704 ours
