@@ -25,6 +25,7 @@ from simulation.processes import ProcessTree
 from simulation.progress import Progress
 from simulation.refusals import StepFailed
 from simulation.report import terminal_table
+from simulation.virtual_district import district
 
 FAILED = 1
 INTERRUPTED = 130
@@ -40,6 +41,9 @@ app = typer.Typer(
 @app.callback()
 def _commands() -> None:
     """Keeps `demo` a command of its own while it is the only one."""
+
+
+app.command()(district)
 
 
 @app.command()

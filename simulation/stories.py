@@ -1,0 +1,346 @@
+"""What residents do: each story is one errand from its beginning to its end, told as a coroutine.
+
+`ACTS` is the one table: a new kind of errand is a coroutine here and a line there. Whoever finds a
+node down, or dies with it, comes back later and says the same again, with the same ids.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from node.exchange import home, host
+from node.exchange.model import Visit
+from node.kernel.errors import DomainError
+from node.kernel.ids import CODE_ALPHABET, derived_id
+from node.timebank import service as timebank
+from node.timebank.service import Actor
+from simulation.faults import Died
+from simulation.founding import resident_id
+from simulation.liar import Liar
+from simulation.scenario import LIAR, Scenario
+from simulation.town import Town
+
+T = TypeVar("T")
+
+HOUR = 3_600.0
+COME_BACK_SECONDS = 1_500.0  # after finding the node down
+LOOK_AGAIN_SECONDS = 1_800.0  # for an answer from the other community
+SERVICES = ("companionship", "errands", "phone_help")
+
+
+@dataclass
+class Story:
+    """One errand: its own number and dice, and whom it is about."""
+
+    number: int
+    scenario: Scenario
+    towns: Sequence[Town]
+    liar: Liar
+    random: Random
+
+    def id(self, what: str) -> UUID:
+        """The id that everybody in this story uses for `what`."""
+        return derived_id("simulated", self.scenario.seed, self.number, what)
+
+    def resident(self, town: Town) -> UUID:
+        """Somebody who lives there."""
+        return resident_id(town.name, self.random.randrange(self.scenario.residents))
+
+    def two_residents(self, town: Town) -> tuple[UUID, UUID]:
+        """Two who live there."""
+        one, other = self.random.sample(range(self.scenario.residents), 2)
+        return resident_id(town.name, one), resident_id(town.name, other)
+
+    def chance(self, probability: float) -> bool:
+        """Whether this story takes that turn."""
+        return self.random.random() < probability
+
+    async def pause(self, low_hours: float, high_hours: float) -> None:
+        """Life goes on for a while."""
+        await asyncio.sleep(self.random.uniform(low_hours, high_hours) * HOUR)
+
+    async def say(self, town: Town, words: str, command: Callable[[Session], T]) -> T:
+        """Do it at this node, as often as it takes to be answered; raises the node's refusal."""
+        repeats = self.chance(0.08)  # a double click, or a clerk who is not sure
+        while True:
+            if town.is_up:
+                try:
+                    result = town.do(command)
+                    if repeats:
+                        repeats = False
+                        town.do(command)
+                except Died:
+                    pass
+                except DomainError as refusal:
+                    town.tell(f"story {self.number}: {words}: refused, {refusal.code}")
+                    raise
+                else:
+                    town.tell(f"story {self.number}: {words}")
+                    return result
+            await asyncio.sleep(COME_BACK_SECONDS)
+
+    def told(self, town: Town, table: str, row_id: UUID, states: str) -> None:
+        """Somebody was told so: from now on the row is in one of these states."""
+        town.witness.promise(table, row_id, frozenset(states.split()))
+
+
+async def hour_inside(story: Story) -> None:
+    """A neighbour helps a neighbour: request, accept, deliver, both confirm."""
+    town = story.random.choice(story.towns)
+    exchange, minutes = story.id("exchange"), story.random.choice((15, 30, 60, 90))
+    provider, receiver = story.two_residents(town)
+    giver, taker = Actor(provider), Actor(receiver)
+    words, service = f"{minutes} min inside", story.random.choice(SERVICES)
+    act = partial(_inside, story, town, exchange)
+    await story.say(
+        town,
+        f"asks for {words}",
+        lambda session: timebank.request(
+            session,
+            town.district.clock,
+            exchange_id=exchange,
+            provider_id=provider,
+            receiver_id=receiver,
+            service=service,
+            minutes=minutes,
+        ),
+    )
+    await story.pause(0.2, 12)
+    if story.chance(0.08):
+        await act("declines", timebank.decline, giver, "declined")
+        return
+    await act("accepts", timebank.accept, giver, "accepted delivered captured cancelled disputed")
+    await story.pause(0.2, 24)
+    if story.chance(0.08):
+        await act("cancels", timebank.cancel, taker, "cancelled")
+        return
+    used = story.random.randint(1, minutes)
+    await act(
+        f"notes {used} min",
+        partial(timebank.deliver, minutes=used),
+        giver,
+        "delivered captured cancelled disputed",
+    )
+    await story.pause(0.1, 6)
+    if story.chance(0.08):
+        await act("disputes", timebank.dispute, taker, "disputed captured cancelled")
+        await story.pause(5, 60)
+        verdict = story.random.choice((0, minutes))
+        arbiter = Actor(None, is_arbiter=True)
+        await act(
+            f"settles at {verdict} min", partial(_verdict, verdict), arbiter, "captured cancelled"
+        )
+        return
+    await act("confirms as taker", timebank.confirm, taker, "delivered captured")
+    await story.pause(0.1, 30)
+    await act("confirms as giver", timebank.confirm, giver, "captured")
+    town.district.history.exchanges += 1
+
+
+async def _inside(
+    story: Story,
+    town: Town,
+    exchange: UUID,
+    words: str,
+    command: Callable[..., Any],
+    actor: Actor,
+    states: str,
+) -> None:
+    await story.say(
+        town,
+        f"{words} ({exchange.hex[:8]})",
+        lambda session: command(session, town.district.clock, exchange_id=exchange, actor=actor),
+    )
+    story.told(town, "exchange", exchange, states)
+
+
+def _verdict(
+    minutes: int, session: Session, clock: Any, *, exchange_id: UUID, actor: Actor
+) -> None:
+    """An arbiter says it once: who finds it said goes home."""
+    if timebank.find(session, exchange_id).state == "disputed":
+        timebank.settle(session, clock, exchange_id=exchange_id, minutes=minutes, actor=actor)
+
+
+async def redeem_away(story: Story) -> None:
+    """An elder of one community is helped in another: pass, visit, minutes, receipt."""
+    at_home, away = story.random.sample(list(story.towns), 2)
+    minutes = story.random.choice((15, 30, 60, 60, 90, 120, 180))
+    await issue(story, at_home, host_name=away.name, minutes=minutes)
+    if story.chance(0.07):
+        await story.pause(1, 100)
+        await _take_back(story, at_home)
+        return
+    if story.chance(0.06):
+        return  # the slip stays in a drawer until it has expired
+    await story.pause(0.5, 60)
+    visit = await present(story, away, home_name=at_home.name)
+    if story.chance(0.03):
+        await _call_off(story, away)  # before home has answered, or after
+        return
+    visit = await _answered(story, away, visit)
+    if visit.state != "accepted":
+        return
+    await story.pause(0.3, 30)
+    if story.chance(0.08):
+        await _call_off(story, away)
+        return
+    if story.chance(0.03):
+        return  # nobody comes; home's promise runs out after its time
+    await help_given(story, away, minutes=story.random.randint(1, visit.minutes_up_to or 1))
+
+
+async def deal_with_a_liar(story: Story) -> None:
+    """The paper mill takes a pass and pays with one, and keeps to the rules only when it likes."""
+    town = story.random.choice(story.towns)
+    if story.chance(0.6):
+        minutes = story.random.choice((30, 60, 90))
+        code = await issue(story, town, host_name=LIAR, minutes=minutes)
+        await story.pause(1, 20)
+        await story.liar.use_pass(town, code, exchange_id=story.id("visit"), random=story.random)
+        return
+    visit = await _answered(story, town, await present(story, town, home_name=LIAR))
+    if visit.state == "accepted":
+        await help_given(story, town, minutes=story.random.randint(1, visit.minutes_up_to or 1))
+
+
+async def issue(story: Story, town: Town, *, host_name: str, minutes: int) -> str:
+    """Home promises minutes; returns the code on the slip."""
+    pass_id, resident = story.id("pass"), story.resident(town)
+    await story.say(
+        town,
+        f"pass {pass_id.hex[:8]} of {minutes} min for {host_name}",
+        lambda session: home.issue_pass(
+            session,
+            town.district.clock,
+            town.sealer,
+            pass_id=pass_id,
+            resident_id=resident,
+            issued_by=None,
+            host=host_name,
+            minutes=minutes,
+            code=_code(story),
+            debt_limit_minutes=story.scenario.debt_limit_minutes,
+        ),
+    )
+    story.told(town, "pass", pass_id, "issued accepted captured released voided expired")
+    return f"{town.name}-{_code(story)}"
+
+
+async def present(story: Story, town: Town, *, home_name: str) -> Visit:
+    """The slip is shown at the host's desk."""
+    exchange, volunteer = story.id("visit"), story.resident(town)
+    visit = await story.say(
+        town,
+        f"visit {exchange.hex[:8]}: presents a pass of {home_name}",
+        lambda session: host.present_pass(
+            session,
+            town.district.clock,
+            town.sealer,
+            exchange_id=exchange,
+            code=f"{home_name}-{_code(story)}",
+            provider_id=volunteer,
+            presented_by=None,
+        ),
+    )
+    states = "presented accepted delivered confirmed captured released refused"
+    story.told(town, "visit", exchange, states)
+    return visit
+
+
+async def help_given(story: Story, town: Town, *, minutes: int) -> None:
+    """The minutes are noted, and both confirm them."""
+    exchange, clock = story.id("visit"), town.district.clock
+    name = f"visit {exchange.hex[:8]}"
+    await story.say(
+        town,
+        f"{name}: notes {minutes} min",
+        lambda session: host.deliver(session, exchange_id=exchange, minutes=minutes),
+    )
+    story.told(town, "visit", exchange, "delivered confirmed captured refused released")
+    for party in host.PARTIES:
+        await story.pause(0.1, 8)
+        await story.say(
+            town,
+            f"{name}: the {party} confirms",
+            lambda session, party=party: host.confirm(  # type: ignore[misc]
+                session, clock, town.sealer, exchange_id=exchange, party=party
+            ),
+        )
+    story.told(town, "visit", exchange, "confirmed captured refused")
+
+
+async def _answered(story: Story, town: Town, visit: Visit) -> Visit:
+    """The visit once home has answered."""
+    while True:
+        if town.is_up:
+            with town.database.read() as session:
+                visit = session.get_one(Visit, visit.id)
+            if visit.state != "presented":
+                return visit
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def _take_back(story: Story, town: Town) -> None:
+    pass_id = story.id("pass")
+    await story.say(
+        town,
+        f"takes pass {pass_id.hex[:8]} back",
+        lambda session: home.void_pass(session, town.district.clock, pass_id=pass_id),
+    )
+    story.told(town, "pass", pass_id, "voided")
+
+
+async def _call_off(story: Story, town: Town) -> None:
+    exchange = story.id("visit")
+    await story.say(
+        town,
+        f"visit {exchange.hex[:8]}: is called off",
+        lambda session: host.call_off(
+            session, town.district.clock, town.sealer, exchange_id=exchange
+        ),
+    )
+    story.told(town, "visit", exchange, "released")
+
+
+def _code(story: Story) -> str:
+    """What the slip says: told apart by the story's number."""
+    number, text = story.number, ""
+    for _ in range(8):
+        number, digit = divmod(number, len(CODE_ALPHABET))
+        text = CODE_ALPHABET[digit] + text
+    return text
+
+
+@dataclass(frozen=True)
+class Act:
+    """A kind of errand, and how often it is begun, against the others."""
+
+    name: str
+    weight: int
+    begin: Callable[[Story], Awaitable[None]]
+    needs: str = ""  # the kind of fault without which it makes no sense
+
+
+ACTS: tuple[Act, ...] = (
+    Act("an hour inside", 3, hour_inside),
+    Act("help next door", 7, redeem_away),
+    Act("a deal with a liar", 1, deal_with_a_liar, needs="lie"),
+)
+
+
+async def run(story: Story) -> None:
+    """Begin one errand of some kind; a refusal ends it."""
+    weights = [act.weight for act in ACTS]
+    [act] = story.random.choices(ACTS, weights)
+    if act.needs and not getattr(story.scenario.faults, act.needs):
+        return
+    with contextlib.suppress(DomainError):  # told already, where it was said
+        await act.begin(story)

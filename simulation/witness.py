@@ -1,0 +1,239 @@
+"""Looks at every community's file with eyes of its own, after every commit, and says what is wrong.
+
+It reads plain SQL and shares no code with the ledger: what the two agree on was found twice.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from node.kernel.ids import derived_id
+from simulation.history import History
+from simulation.scenario import LIAR
+
+ACCOUNTS = """
+SELECT COALESCE(SUM(CASE WHEN unit = 'minutes' THEN balance END), 0),
+       COALESCE(SUM(CASE WHEN unit = 'points' THEN balance END), 0),
+       MIN(balance - held - floor), MIN(held),
+       COALESCE(SUM(CASE WHEN kind = 'clearing' OR owner = 'settled' THEN balance END), 0)
+FROM account"""
+PASSES = """
+SELECT pass.id, pass.state, pass.minutes, hold.state, hold.captured_amount
+FROM pass LEFT JOIN hold ON hold.id = pass.id"""
+VISITS = """
+SELECT visit.id, visit.state, visit.minutes, hold.state, hold.captured_amount
+FROM visit LEFT JOIN hold ON hold.id = visit.id"""
+HOLD_OF_PASS: Mapping[str, Set[str]] = {
+    "issued": {"open"},
+    "accepted": {"open"},
+    "captured": {"captured"},
+    "released": {"voided"},
+    "voided": {"voided"},
+    "expired": {"voided", "expired"},
+}
+HOLD_OF_VISIT: Mapping[str, Set[str | None]] = {
+    "presented": {None},
+    "accepted": {"open"},
+    "delivered": {"open"},
+    "confirmed": {"open"},
+    "captured": {"captured"},
+    "released": {None, "voided"},
+    "refused": {None, "voided"},
+}
+
+
+class Debt(NamedTuple):
+    """A receipt as its home wrote it."""
+
+    home: str
+    host: str
+    minutes: int
+
+
+@dataclass
+class Receipts:
+    """All receipts of the district as they were first seen, by exchange id."""
+
+    debts: dict[str, Debt] = field(default_factory=dict)
+    credits: dict[str, Debt] = field(default_factory=dict)
+    owed: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def in_flight(self, host: str) -> list[str]:
+        """Exchanges that their home has paid and `host` has not credited yet."""
+        missing = self.debts.keys() - self.credits.keys()
+        return [one for one in missing if self.debts[one].host == host]
+
+
+class Witness:
+    """One community's books as anyone with the file can read them."""
+
+    def __init__(self, name: str, file: Path, history: History, receipts: Receipts) -> None:
+        self.name = name
+        self._history = history
+        self._receipts = receipts
+        self._file = sqlite3.connect(file, isolation_level=None)
+        self._file.execute("PRAGMA query_only=ON")
+        self._version = 0
+        self._last_receipt = 0
+        self._head: tuple[int, str] = (0, "")
+        self._promises: dict[tuple[str, str], Set[str]] = {}
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def promise(self, table: str, row_id: UUID, states: Set[str]) -> None:
+        """Somebody was told that this is done: from now on the row is in one of `states`."""
+        self._promises[table, row_id.hex] = states
+
+    def after_commit(self) -> bool:
+        """What must hold after every commit; False when nothing was written."""
+        [version] = self._one("PRAGMA data_version")
+        if version == self._version:
+            return False
+        self._version = version
+        self._read_receipts()
+        self._check_accounts()
+        self._check_in_flight()
+        self._head = self._one("SELECT sequence, hash FROM journal_head") or self._head
+        return True
+
+    def after_restart(self) -> None:
+        """What was committed, and what anybody was told, is still there."""
+        self.after_commit()
+        sequence, digest = self._head
+        if sequence:
+            found = self._one("SELECT hash FROM journal_entry WHERE sequence = ?", sequence)
+            self._require(found == (digest,), "entry_lost", f"entry {sequence} is gone")
+        for table in {table for table, _ in self._promises}:
+            # The table's name is from our own code.
+            states = dict(self._file.execute(f"SELECT id, state FROM {table}"))  # noqa: S608
+            for (where, row_id), allowed in self._promises.items():
+                if where == table and states.get(row_id) not in allowed:
+                    words = f"{table} {row_id[:8]} is {states.get(row_id)}, told was {allowed}"
+                    self._require(False, "act_lost", words)
+        self.structure()
+
+    def structure(self) -> None:
+        """Passes and visits fit their holds, and every question that a visit waits for is asked."""
+        for kind, query, holds in (
+            ("pass", PASSES, HOLD_OF_PASS),
+            ("visit", VISITS, HOLD_OF_VISIT),
+        ):
+            for row_id, state, minutes, hold, captured in self._file.execute(query):
+                is_right = hold in holds[state] and (state != "captured" or minutes == captured)
+                words = f"{kind} {row_id[:8]} is {state}, its hold is {hold}"
+                self._require(is_right, f"{kind}_hold", words)
+        differing = (
+            "SELECT pass.id FROM pass JOIN receipt ON receipt.exchange_id = pass.exchange_id "
+            "WHERE receipt.minutes <> pass.minutes OR pass.minutes > pass.minutes_up_to"
+        )
+        found = self._one(differing)
+        self._require(not found, "pass_receipt", f"pass {found} is not what its receipt says")
+        messages = dict(self._file.execute("SELECT id, state FROM outbox_message"))
+        for row_id, state in self._file.execute("SELECT id, state FROM visit"):
+            asked = {
+                kind: messages.get(derived_id(kind, UUID(row_id)).hex)
+                for kind in ("present", "capture")
+            }
+            waits = {"presented": "present", "confirmed": "capture"}.get(state)
+            is_asked = asked["present"] is not None and (waits is None or asked[waits] == "waiting")
+            words = f"visit {row_id[:8]} is {state}, its questions are {asked}"
+            self._require(is_asked, "question_lost", words)
+            is_early = asked["capture"] is not None and state in ("presented", "accepted")
+            self._require(not is_early, "question_early", words)
+
+    def pass_states(self) -> dict[str, str]:
+        """The states of passes by the exchange that they are bound to."""
+        bound = "SELECT exchange_id, state FROM pass WHERE exchange_id IS NOT NULL"
+        return dict(self._file.execute(bound))
+
+    def visits(self) -> dict[str, tuple[str, str]]:
+        """Home and state of visits."""
+        rows = self._file.execute("SELECT id, home, state FROM visit")
+        return {row_id: (home, state) for row_id, home, state in rows}
+
+    def clearing(self) -> dict[str, int]:
+        """What the clearing accounts show, in minutes."""
+        return dict(
+            self._file.execute("SELECT owner, balance FROM account WHERE kind = 'clearing'")
+        )
+
+    def settled(self) -> int:
+        """What the books say of our balance on the chain, in minutes."""
+        [minutes] = self._one("SELECT balance FROM account WHERE owner = 'settled'")
+        return -int(minutes)
+
+    def head(self) -> str:
+        """The hash of the journal's last entry."""
+        return self._head[1]
+
+    def journal_length(self) -> int:
+        """Entries in the journal."""
+        return self._head[0]
+
+    def held(self) -> int:
+        """Minutes that promises keep back, over all accounts."""
+        return int(self._one("SELECT SUM(held) FROM account")[0])
+
+    def next_due(self) -> datetime | None:
+        """When the next waiting message may be tried."""
+        [text] = self._one(
+            "SELECT MIN(next_attempt_at) FROM outbox_message WHERE state = 'waiting'"
+        )
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+
+    def waiting_count(self) -> int:
+        """Messages to honest communities that have no answer yet."""
+        waiting = "SELECT COUNT(*) FROM outbox_message WHERE state = 'waiting' AND recipient <> ?"
+        return int(self._one(waiting, LIAR)[0])
+
+    def _check_accounts(self) -> None:
+        minutes, points, room, held, owed = self._one(ACCOUNTS)
+        total = f"{self.name}'s minutes sum to {minutes}, its points to {points}"
+        self._require(minutes == 0 == points, "sum_not_zero", total)
+        self._require(room >= 0, "past_limit", f"an account is {-room} past its limit")
+        self._require(held >= 0, "held_negative", f"an account keeps {held} back")
+        proven = self._receipts.owed[self.name]
+        words = f"{self.name} owes {owed} minutes by its accounts, {proven} by its receipts"
+        self._require(owed == proven, "minutes_not_conserved", words)
+
+    def _read_receipts(self) -> None:
+        new = "SELECT rowid, exchange_id, peer, is_debt, minutes FROM receipt WHERE rowid > ?"
+        known = self._receipts
+        for rowid, exchange, peer, is_debt, minutes in self._file.execute(
+            new, (self._last_receipt,)
+        ):
+            self._last_receipt = rowid
+            debt = Debt(self.name, peer, minutes) if is_debt else Debt(peer, self.name, minutes)
+            side = known.debts if is_debt else known.credits
+            self._require(exchange not in side, "captured_twice", f"{exchange[:8]} is here twice")
+            side[exchange] = debt
+            known.owed[self.name] += minutes if is_debt else -minutes
+            if not is_debt and peer != LIAR:
+                words = f"credited {debt}, paid was {known.debts.get(exchange)}"
+                self._require(known.debts.get(exchange) == debt, "credit_without_debt", words)
+            if not is_debt:
+                self._history.exchanges += 1
+
+    def _check_in_flight(self) -> None:
+        for exchange in self._receipts.in_flight(self.name):
+            found = self._one(
+                "SELECT visit.state, hold.state FROM visit LEFT JOIN hold ON hold.id = visit.id "
+                "WHERE visit.id = ?",
+                exchange,
+            )
+            words = f"{exchange[:8]} is paid at home; here visit and hold are {found}"
+            self._require(found == ("confirmed", "open"), "paid_for_nothing", words)
+
+    def _one(self, query: str, *values: object) -> tuple[Any, ...]:
+        return self._file.execute(query, values).fetchone() or ()
+
+    def _require(self, is_right: bool, kind: str, words: str) -> None:
+        if not is_right:
+            self._history.violated(kind, f"{self.name}: {words}")
