@@ -18,6 +18,21 @@ class TooFewCommunities(DomainError):
     message = "{file} has {found} communities; a district needs {needed}."
 
 
+class PanelTooShort(DomainError):
+    code = "simulation.panel_too_short"
+    message = "{file} has {days} days; a comparison needs {needed}."
+
+
+class ArmImpossible(DomainError):
+    code = "simulation.arm_impossible"
+    message = "The arm {arm} cannot be run: {reason}"
+
+
+class HistoryTooShort(DomainError):
+    code = "simulation.history_too_short"
+    message = "{file} has {days} days of {community} without a long gap; {needed} are needed."
+
+
 class OutUnusable(DomainError):
     code = "simulation.out_unusable"
     message = "{directory} cannot hold a run: {reason}"

@@ -31,9 +31,9 @@ def test_bad_panels_end_with_a_sentence_a_code_and_status_2(tmp_path: Path) -> N
     columns.write_text("day,count\n2024-01-01,1\n")
     few.write_bytes(gzip.compress(b"date,community,category,count\n2024-01-01,a,lift,1\n"))
     for file, code in (
-        (columns, "simulation.panel_invalid"),
+        (columns, "forecast.panel_columns"),
         (few, "simulation.too_few_communities"),
-        (tmp_path / "absent.csv", "simulation.panel_unreadable"),
+        (tmp_path / "absent.csv", "forecast.panel_unreadable"),
     ):
         refused = demo("--panel", str(file), "--out", "out", cwd=tmp_path)
         assert refused.returncode == 2
