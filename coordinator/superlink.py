@@ -8,13 +8,13 @@ of it may ever be shown to the outside (see docs/operations.md).
 import asyncio
 import contextlib
 import json
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coordinator.bundle import build_bundle
 from node.kernel.errors import DomainError
 from node.kernel.process import (
     OnExit,
@@ -32,18 +32,6 @@ STATUS_POLL_SECONDS = 10.0  # ... asking Flower's command line costs a second of
 REASON_CHARACTERS_MAX = 400
 CONNECTION = "district"
 RESULT_FILES_BYTES_MAX = 1024 * 1024
-
-BUNDLE_FILES = (
-    "__init__.py",
-    "client_app.py",
-    "data.py",
-    "errors.py",
-    "model.py",
-    "server_app.py",
-    "train.py",
-    "weights.py",
-)
-BUNDLE_PROJECT = "flower_app.toml"  # shipped as pyproject.toml, the name that Flower looks for
 
 
 class SuperLinkDown(DomainError):
@@ -90,14 +78,21 @@ class TrainingPlan:
     local_steps: int = 300
     learning_rate: float = 3e-3
     seed: int = 0
+    protection: str = "auto"  # sums only from four communities on; see federation/plan.py
+    update_norm_factor: float = 5.0  # bounds one community's change; see federation/updates.py
     round_timeout_seconds: int = 180
+    step_timeout_seconds: int = 60  # of a step that does not train
+    grace_seconds: int = 20  # for stragglers, once enough have answered
     wait_timeout_seconds: int = 120
 
     @property
     def deadline_seconds(self) -> float:
         """More than the run may take by its own limits: past it something hangs."""
-        each_seconds = self.round_timeout_seconds + self.wait_timeout_seconds
-        return self.rounds * each_seconds + START_TIMEOUT_SECONDS
+        each_seconds = (
+            self.round_timeout_seconds + self.step_timeout_seconds + self.wait_timeout_seconds
+        )
+        agreeing_seconds = 2 * (self.step_timeout_seconds + self.wait_timeout_seconds)
+        return self.rounds * each_seconds + agreeing_seconds + START_TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -107,19 +102,6 @@ class TrainingResult:
     run_id: str
     model: Path
     card: Mapping[str, Any]
-
-
-def build_bundle(target_dir: Path) -> Path:
-    """Write the app that the nodes are asked to run; the same sources give the same bytes."""
-    source = Path(__file__).resolve().parent.parent / "federation"
-    package = target_dir / "federation"
-    if package.exists():
-        shutil.rmtree(package)  # whatever lies there would be shipped
-    package.mkdir(parents=True)
-    (target_dir / "pyproject.toml").write_bytes((source / BUNDLE_PROJECT).read_bytes())
-    for name in BUNDLE_FILES:
-        (package / name).write_bytes((source / name).read_bytes())
-    return target_dir
 
 
 class SuperLink:
@@ -294,7 +276,11 @@ class SuperLink:
             "local-steps": plan.local_steps,
             "learning-rate": float(plan.learning_rate),
             "seed": plan.seed,
+            "protection": plan.protection,
+            "update-norm-factor": float(plan.update_norm_factor),
             "round-timeout-seconds": plan.round_timeout_seconds,
+            "step-timeout-seconds": plan.step_timeout_seconds,
+            "grace-seconds": plan.grace_seconds,
             "wait-timeout-seconds": plan.wait_timeout_seconds,
             "out-dir": str(self._results.resolve()),
         }

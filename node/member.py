@@ -22,6 +22,7 @@ from node.enrolment.loop import MembershipLoop
 from node.enrolment.rounds import Model, Report
 from node.forecast import service as forecast
 from node.forecast.comparison import MODEL_FILE, forecast_folder
+from node.forecast.identity import IDENTITY_FILE, write_identity
 from node.forecast.supernode import SuperNodePlace, supernode
 from node.kernel.errors import DomainError
 from node.kernel.files import private_folder, write_file
@@ -173,6 +174,7 @@ class MemberServices:
         if importlib.util.find_spec("flwr") is None:
             log.info("training_not_installed", extra="training")
             return
+        identity = self._write_identity(membership)
         place = SuperNodePlace(
             directory=private_folder(node.settings.directory / "flower"),
             superlink=address,
@@ -181,9 +183,22 @@ class MemberServices:
             runtime_port=_free_loopback_port(),
             export=node.settings.exports / forecast.TRAINING_FILE,
             left=node.settings.exports / UPDATES_FILE,
+            identity=identity,
         )
         self._supernode = supernode(place)
         await self._supernode.start()
+
+    def _write_identity(self, membership: Membership) -> Path:
+        """Tell the training program whom the directory names; it reads the file at each run."""
+        path = private_folder(self._node.settings.directory / "flower") / IDENTITY_FILE
+        active = [one for one in membership.directory.members if not one.is_revoked]
+        write_identity(
+            path,
+            community=membership.community,
+            signing_key=membership.keys.signing,
+            members={one.community: one.signing_public_key for one in active},
+        )
+        return path
 
     async def _on_membership(self, membership: Membership) -> None:
         is_renewed = membership.certificate_pem != self._membership.certificate_pem
@@ -194,6 +209,8 @@ class MemberServices:
             if self._server is not None:
                 await self._server.stop(STOP_GRACE_SECONDS)
             await self._listen()
+        if self._supernode is not None:
+            self._write_identity(membership)
         await self._use_what_the_directory_offers()
 
     async def _on_model(self, model: Model) -> None:

@@ -22,6 +22,8 @@ class SuperNodePlace:
     runtime_port: int  # on loopback, for its own child processes
     export: Path  # date,category,count; read by the app
     left: Path  # JSON lines; the app notes here what it sends
+    identity: Path  # who this node is in training, and whom it takes for a member
+    plain_updates: bool = False  # whether it may send its update outside of a secure sum
 
 
 def supernode(place: SuperNodePlace, on_exit: OnExit | None = None) -> SupervisedProcess:
@@ -54,6 +56,9 @@ def _write_node_config(place: SuperNodePlace) -> Path:
     lines = [
         f"export = {_quoted(place.export)}",
         f"left = {_quoted(place.left)}",
+        f"identity = {_quoted(place.identity)}",
+        f"vault = {_quoted(place.directory / 'vault')}",
+        f"plain-updates = {json.dumps(place.plain_updates)}",
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from coordinator.superlink import SuperLink, SuperLinkPlace
 from node.forecast.supernode import SuperNodePlace, supernode
 from node.kernel.process import SupervisedProcess
+from tests.federation.identities import write_identities
 
 CATEGORIES = ("lift", "light", "water")
 FIRST_DAY = date(2024, 1, 1)
@@ -142,6 +143,8 @@ class District:
 
     async def start(self, exports: list[Path]) -> None:
         await self.superlink.start()
+        names = [f"community-{index}" for index in range(len(exports))]
+        identities = write_identities(self.directory / "identities", names)
         for index, export in enumerate(exports):
             directory = self.directory / f"node {index}"  # a blank, as a home folder may have
             directory.mkdir()
@@ -156,6 +159,7 @@ class District:
                     runtime_port=free_port(),
                     export=export,
                     left=directory / "left.jsonl",
+                    identity=identities[index],
                 )
             )
             await node.start()
