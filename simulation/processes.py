@@ -241,8 +241,8 @@ async def until(
     deadline = time.monotonic() + timeout_seconds
     while (answer := await question()) is None:
         if time.monotonic() > deadline:
-            reason = f"not within {timeout_seconds:.0f} s."
-            raise StepFailed(step=step, process=what, reason=reason, log=str(log))
+            reason = f"{what}, after {timeout_seconds:.0f} s."
+            raise StepFailed(step=step, process="waiting", reason=reason, log=str(log))
         await asyncio.sleep(pause_seconds)
     return answer
 
