@@ -92,7 +92,8 @@ class Demo:
             note.words = f"B was down {story.down_seconds:.1f} s, {story.state}"
         with progress.step("结算", "settled in one transaction") as note:
             settled = await settling.settle(district)
-            note.words = f"{settled.transaction[:18]}…, sum {settled.sum}"
+            await settling.until_booked(self._houses, step=settling.STEP)
+            note.words = f"{settled.transaction[:18]}…, sum {settled.sum}, all receipts settled"
         with progress.step("审计", "audits, and all that left") as note:
             audits = await settling.audit_all(self._houses)
             left = [await settling.left_of(house) for house in self._houses]

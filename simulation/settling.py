@@ -1,7 +1,9 @@
 """Settlement from the outside: the round, what the chain says, the audits, and all that left."""
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +46,32 @@ async def chain_positions(district: District, *, step: str) -> dict[str, int]:
     numbers = await district.numbers(step=step)
     found = await asyncio.to_thread(balances, district.contract, count=max(numbers.values()))
     return {house.name: found[numbers[house.id] - 1] for house in district.houses}
+
+
+async def until_booked(houses: Sequence[House], *, step: str) -> None:
+    """Wait until every node has seen the event and marked all of its receipts settled."""
+
+    async def is_booked(house: House) -> None:
+        async def look() -> bool | None:
+            return await asyncio.to_thread(open_receipts, house) == 0 or None
+
+        await until(
+            look,
+            what=f"{house.name} has receipts that are not marked settled",
+            step=step,
+            log=house.child.log,
+            timeout_seconds=BOOKED_TIMEOUT_SECONDS,
+        )
+
+    await asyncio.gather(*(is_booked(house) for house in houses))
+
+
+def open_receipts(house: House) -> int:
+    """How many receipts of a node are not settled: read from its file, as a witness would."""
+    address = f"{(house.directory / 'node.sqlite').as_uri()}?mode=ro"
+    query = "SELECT count(*) FROM receipt WHERE settled_at IS NULL"
+    with closing(sqlite3.connect(address, uri=True)) as database:
+        return int(database.execute(query).fetchone()[0])
 
 
 def balances(contract: Contract, *, count: int) -> list[int]:
