@@ -3,7 +3,16 @@
 import logging
 import sys
 
-import structlog
+# structlog loads rich wherever it is installed, for coloured consoles: 3 MB that we never use. A
+# None in sys.modules makes an import fail; the real module goes back right after.
+_RICH = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]  # the import system's own way
+import structlog  # noqa: E402
+
+if _RICH is None:
+    del sys.modules["rich"]
+else:
+    sys.modules["rich"] = _RICH
 
 
 def configure_logs() -> None:
