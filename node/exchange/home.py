@@ -7,10 +7,12 @@ own: only the pass's states end it.
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.exchange import rules
+from node.exchange import limits, receipts, rules
+from node.exchange.limits import SETTLED as SETTLED
+from node.exchange.limits import outstanding_minutes as outstanding_minutes
 from node.exchange.messages import (
     PassAccepted,
     PassReleased,
@@ -20,17 +22,16 @@ from node.exchange.messages import (
     ReleasePass,
     RequestCapture,
 )
-from node.exchange.model import Pass, ReceiptRecord, Visit
-from node.exchange.rules import PassState
+from node.exchange.model import Pass, ReceiptRecord
+from node.exchange.rules import Consent, PassState
 from node.kernel.errors import IdReused, NotFound
 from node.kernel.ids import derived_id
 from node.kernel.messages import Envelope, Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
-from node.ledger.model import ACCOUNT, Unit
+from node.ledger.model import Unit
 
 REASON = "redeemed_away"
-SETTLED = "settled"  # house account: our position on the chain, with the sign turned
 
 
 def issue_pass(
@@ -45,6 +46,7 @@ def issue_pass(
     minutes: int,
     code: str,
     debt_limit_minutes: int,
+    consent: str | None = None,
 ) -> Pass:
     """Promise up to `minutes` of a resident's hours for help in `host`; holds them until then.
 
@@ -57,9 +59,7 @@ def issue_pass(
     rules.check_minutes(minutes)
     if host == sealer.community or not ledger.exists(session, ledger.clearing_account(host)):
         raise rules.UnknownCommunity(community=host)
-    headroom = debt_limit_minutes - outstanding_minutes(session)
-    if minutes > headroom:
-        raise rules.DebtLimitReached(available=max(0, headroom), needed=minutes)
+    limits.check_debt(session, needed=minutes, debt_limit_minutes=debt_limit_minutes)
     ledger.place_hold(
         session,
         clock,
@@ -80,6 +80,7 @@ def issue_pass(
         id=pass_id,
         resident_id=resident_id,
         issued_by=issued_by,
+        consent=consent or (Consent.SELF if issued_by is None else Consent.UNSTATED),
         host=host,
         minutes_up_to=minutes,
         code=code,
@@ -90,18 +91,6 @@ def issue_pass(
     )
     session.add(issued)
     return issued
-
-
-def outstanding_minutes(session: Session) -> int:
-    """What we owe other communities, on the chain and before it, and what passes may still add."""
-    owed = select(func.coalesce(func.sum(ACCOUNT.c.balance), 0)).where(
-        ACCOUNT.c.kind == ledger.CLEARING, ACCOUNT.c.balance > 0
-    )
-    promised = select(func.coalesce(func.sum(Pass.minutes_up_to), 0)).where(
-        Pass.state.in_((PassState.ISSUED, PassState.ACCEPTED))
-    )
-    on_chain = ledger.balance(session, ledger.house_account(SETTLED, Unit.MINUTES))
-    return int(session.scalar(owed) or 0) + int(session.scalar(promised) or 0) + on_chain
 
 
 def void_pass(session: Session, clock: Clock, *, pass_id: UUID) -> Pass:
@@ -129,11 +118,16 @@ def accept_pass(session: Session, clock: Clock, question: Envelope) -> PassAccep
         if found.state != PassState.ISSUED:
             raise rules.PassNotUsable(state=found.state)
         _check_in_time(found, clock.now())
-        _check_unused(session, asked.exchange_id)
-        found.state = PassState.ACCEPTED
-        found.exchange_id = asked.exchange_id
-        found.expires_at = clock.now() + rules.CAPTURE_LIFETIME
+        bind(session, clock, found, asked.exchange_id)
     return PassAccepted(asked.exchange_id, found.id, found.minutes_up_to, found.expires_at)
+
+
+def bind(session: Session, clock: Clock, found: Pass, exchange_id: UUID) -> None:
+    """From now on this pass serves this exchange and no other."""
+    rules.check_pass_step(now=found.state, to=PassState.ACCEPTED)
+    receipts.check_unused(session, exchange_id)
+    found.state, found.exchange_id = PassState.ACCEPTED, exchange_id
+    found.expires_at = clock.now() + rules.CAPTURE_LIFETIME
 
 
 def capture(session: Session, clock: Clock, question: Envelope) -> Receipt:
@@ -151,17 +145,27 @@ def capture(session: Session, clock: Clock, question: Envelope) -> Receipt:
     rules.check_minutes(asked.minutes)
     if asked.minutes > found.minutes_up_to:
         raise rules.PassTooSmall(covered=found.minutes_up_to, needed=asked.minutes)
-    ledger.capture_hold(session, clock, hold_id=found.id, amount=asked.minutes)
-    found.state, found.minutes = PassState.CAPTURED, asked.minutes
+    record = pay(session, clock, found, minutes=asked.minutes, at=clock.now())
+    return _receipt(record, question)
+
+
+def pay(
+    session: Session, clock: Clock, found: Pass, *, minutes: int, at: datetime
+) -> ReceiptRecord:
+    """Capture an accepted pass: elder down, clearing up, the rest free, a receipt on our side."""
+    rules.check_pass_step(now=found.state, to=PassState.CAPTURED)
+    assert found.exchange_id is not None
+    ledger.capture_hold(session, clock, hold_id=found.id, amount=minutes)
+    found.state, found.minutes = PassState.CAPTURED, minutes
     record = ReceiptRecord(
-        exchange_id=asked.exchange_id,
-        peer=question.sender,
+        exchange_id=found.exchange_id,
+        peer=found.host,
         is_debt=True,
-        minutes=asked.minutes,
-        captured_at=clock.now(),
+        minutes=minutes,
+        captured_at=at,
     )
     session.add(record)
-    return _receipt(record, question)
+    return record
 
 
 def release(session: Session, clock: Clock, question: Envelope) -> PassReleased:
@@ -216,13 +220,6 @@ def _bound(session: Session, pass_id: UUID, exchange_id: UUID, host: str) -> Pas
     if found.host != host:
         raise rules.PassForOther(host=found.host)
     return found
-
-
-def _check_unused(session: Session, exchange_id: UUID) -> None:
-    """The host chose this id; one that names another exchange here would mix up two receipts."""
-    taken = select(Pass.id).where(Pass.exchange_id == exchange_id)
-    if session.scalars(taken).first() is not None or session.get(Visit, exchange_id) is not None:
-        raise IdReused(id=str(exchange_id))
 
 
 def _check_in_time(found: Pass, now: datetime) -> None:

@@ -4,12 +4,12 @@ Our own hold stands on what home may owe us (clearing), so that our limit for th
 reserved before the help is given. The volunteer is credited on home's signed receipt alone.
 """
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.exchange import rules
+from node.exchange import evidence, limits, receipts, rules
 from node.exchange.messages import (
     PassAccepted,
     PresentPass,
@@ -17,13 +17,14 @@ from node.exchange.messages import (
     ReleasePass,
     RequestCapture,
 )
-from node.exchange.model import Pass, ReceiptRecord, Visit
+from node.exchange.model import ReceiptRecord, Visit
 from node.exchange.rules import VisitState
 from node.kernel.errors import BadInput, DomainError, IdReused, NotFound
 from node.kernel.ids import derived_id
 from node.kernel.messages import Envelope, Refusal, Sealed, Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
+from node.ledger.cap import sweep_surplus
 from node.ledger.model import Unit
 from node.outbox import service as outbox
 
@@ -47,12 +48,12 @@ def present_pass(
         if (known.home, known.code, known.provider_id) != (home, short, provider_id):
             raise IdReused(id=str(exchange_id))
         return known
-    if session.scalars(select(Pass.id).where(Pass.exchange_id == exchange_id)).first() is not None:
-        raise IdReused(id=str(exchange_id))
+    receipts.check_unused(session, exchange_id)
     if home == sealer.community or not ledger.exists(session, ledger.clearing_account(home)):
         raise rules.UnknownCommunity(community=home)
     if not ledger.exists(session, ledger.resident_account(provider_id, Unit.MINUTES)):
         raise NotFound(what="resident", id=str(provider_id))
+    limits.check_backlog(session, home)
     visit = Visit(
         id=exchange_id,
         home=home,
@@ -92,6 +93,7 @@ def pass_accepted(
         _send_release(session, clock, sealer, visit)
         return
     try:
+        limits.check_all_peers(session, peer=visit.home, needed=answer.minutes_up_to)
         ledger.place_hold(
             session,
             clock,
@@ -173,21 +175,34 @@ def receipt_arrived(
         return
     said = (answer.exchange_id, answer.pass_id, answer.minutes, answer.home, answer.host)
     if said != (visit.id, visit.pass_id, visit.minutes, visit.home, question.sender):
-        _refuse(session, clock, visit, "exchange.receipt_differs")
+        code = "exchange.receipt_differs"
+        evidence.note(session, clock, peer=visit.home, kind=code, sealed=sealed)
+        _refuse(session, clock, visit, code)
         return
-    ledger.capture_hold(session, clock, hold_id=visit.id, amount=answer.minutes)
+    take_receipt(session, clock, visit, captured_at=answer.captured_at, sealed=sealed)
+
+
+def take_receipt(
+    session: Session, clock: Clock, visit: Visit, *, captured_at: datetime, sealed: Sealed
+) -> None:
+    """Credit our volunteer for a confirmed visit; `sealed` is home's signed word that it paid."""
+    rules.check_visit_step(now=visit.state, to=VisitState.CAPTURED)
+    assert visit.minutes is not None
+    ledger.capture_hold(session, clock, hold_id=visit.id, amount=visit.minutes)
     visit.state = VisitState.CAPTURED
     session.add(
         ReceiptRecord(
             exchange_id=visit.id,
             peer=visit.home,
             is_debt=False,
-            minutes=answer.minutes,
-            captured_at=answer.captured_at,
+            minutes=visit.minutes,
+            captured_at=captured_at,
             payload=sealed.payload,
             signature=sealed.signature,
         )
     )
+    account_id = ledger.resident_account(visit.provider_id, Unit.MINUTES)
+    sweep_surplus(session, clock, account_id=account_id, refers_to=visit.id)
 
 
 def refused(session: Session, clock: Clock, question: Envelope, answer: Refusal) -> None:

@@ -1,6 +1,6 @@
 """What two communities say to each other, as the domain sees it (protos/peer.proto is the wire)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -19,6 +19,14 @@ class Refusal(Body):
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """A message as it travels: its bytes and the sender's Ed25519 signature over them."""
+
+    payload: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True)
 class Envelope:
     """A message with who says it to whom. Answers name the question in `in_reply_to`."""
 
@@ -28,14 +36,7 @@ class Envelope:
     sent_at: datetime
     body: Body
     in_reply_to: UUID | None = None
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """A message as it travels: its bytes and the sender's Ed25519 signature over them."""
-
-    payload: bytes
-    signature: bytes
+    sealed: Sealed | None = field(default=None, compare=False, repr=False)  # as it came, if it did
 
 
 class Sealer(Protocol):
@@ -47,3 +48,5 @@ class Sealer(Protocol):
     def seal(self, envelope: Envelope) -> Sealed: ...
 
     def sign_statement(self, payload: bytes) -> bytes: ...
+
+    def has_signed(self, sealed: Sealed) -> bool: ...

@@ -1,6 +1,6 @@
 """Signs in the name of this community, and opens what others signed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -28,6 +28,13 @@ class Ed25519Sealer:
         """This community's word that a statement stands in its books."""
         return signing.sign(self.key, context=signing.STATEMENT, payload=payload)
 
+    def has_signed(self, sealed: Sealed) -> bool:
+        """Whether these are our own words, however long ago we said them."""
+        own = self.key.public_key().public_bytes_raw()
+        return signing.verify(
+            own, context=signing.MESSAGE, payload=sealed.payload, signature=sealed.signature
+        )
+
 
 def open_sealed(book: PeerBook, sealed: Sealed, *, sender: str) -> Envelope:
     """The message in `sealed`, once its signature proves that `sender` wrote it.
@@ -43,4 +50,4 @@ def open_sealed(book: PeerBook, sealed: Sealed, *, sender: str) -> Envelope:
     envelope = wire.decode(sealed.payload)
     if envelope.sender != sender:
         raise BadSignature(signer=sender)
-    return envelope
+    return replace(envelope, sealed=sealed)

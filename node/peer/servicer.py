@@ -11,6 +11,7 @@ import grpc
 import structlog
 from sqlalchemy.orm import Session
 
+from node.exchange import evidence
 from node.kernel.db import Database, savepoint
 from node.kernel.errors import DomainError, IdReused
 from node.kernel.ids import derived_id
@@ -19,6 +20,7 @@ from node.kernel.ports import Clock
 from node.outbox import service as outbox
 from node.outbox.relay import ITEMS_MAX
 from node.peer import wire
+from node.peer.admission import CallLimit, ClockAhead, check_time
 from node.peer.book import PeerBook
 from node.peer.seal import open_sealed
 from node.peer.tls import caller_community
@@ -98,14 +100,20 @@ class Inbox:
                 session, sender=sender, message_id=message_id, payload=payload
             )
         except IdReused as refusal:  # the first answer stands; this one is not kept
+            self._keep_evidence(session, sender, opened.item, refusal)
             return self._seal(session, sender, message_id, _refusal(refusal))
         if known:
             return known
         try:
+            check_time(sent_at=question.sent_at, now=self._clock.now())
             with savepoint(session):
                 body = self._answer(session, question)
+        except ClockAhead as refusal:  # decides nothing, so it is not kept as the answer
+            self._keep_evidence(session, sender, opened.item, refusal)
+            return self._seal(session, sender, message_id, _refusal(refusal))
         except DomainError as refusal:
             log.info("question_refused", peer=sender, code=refusal.code)
+            self._keep_evidence(session, sender, opened.item, refusal, question.body)
             body = _refusal(refusal)
         answer = self._seal(session, sender, message_id, body)
         outbox.remember_answer(
@@ -122,9 +130,21 @@ class Inbox:
         self, session: Session, sender: str, item: Sealed, refusal: DomainError
     ) -> Sealed:
         """What cannot be read or trusted is refused, but leaves no trace that could be repeated."""
+        self._keep_evidence(session, sender, item, refusal)
         digest = hashlib.sha256(item.payload).hexdigest()
         message_id = derived_id("unopened", digest)
         return self._seal(session, sender, message_id, _refusal(refusal))
+
+    def _keep_evidence(
+        self,
+        session: Session,
+        sender: str,
+        item: Sealed,
+        refusal: DomainError,
+        asked: Body | None = None,
+    ) -> None:
+        if evidence.is_evidence(refusal, asked):
+            evidence.note(session, self._clock, peer=sender, kind=refusal.code, sealed=item)
 
     def _seal(self, session: Session, sender: str, message_id: UUID, body: Body) -> Sealed:
         envelope = Envelope(
@@ -154,8 +174,9 @@ def _refusal(refusal: DomainError) -> Refusal:
 class GrpcPeerServicer(PeerServicer):
     """Translates between gRPC and the inbox; who is calling comes from the certificate."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, limit: CallLimit | None = None) -> None:
         self._inbox = inbox
+        self._limit = limit or CallLimit()
 
     async def Deliver(  # noqa: N802 (gRPC's name)
         self,
@@ -167,6 +188,8 @@ class GrpcPeerServicer(PeerServicer):
         if sender is None:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "peer.no_community_certificate")
             raise AssertionError("abort does not return")
+        if not self._limit.admits(sender):
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "peer.too_many_calls")
         if len(request.items) > ITEMS_MAX:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "peer.too_many_items")
         try:

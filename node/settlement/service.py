@@ -11,10 +11,9 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from node.exchange.home import SETTLED
+from node.exchange import receipts as exchange_receipts
+from node.exchange.limits import SETTLED
 from node.exchange.model import ReceiptRecord
-from node.exchange.rules import receipt_leaf
-from node.kernel import merkle
 from node.kernel.errors import IdReused, NotFound
 from node.kernel.ids import derived_id
 from node.kernel.messages import Body, Envelope, Sealer
@@ -281,24 +280,15 @@ def _book(session: Session, clock: Clock, community: str, statement: Statement) 
 
 def _content(debtor: str, creditor: str, receipts: Sequence[ReceiptRecord]) -> StatementContent:
     ordered = sorted(receipts, key=lambda receipt: receipt.exchange_id)
-    leaves = [
-        receipt_leaf(
-            exchange_id=receipt.exchange_id,
-            home=debtor,
-            host=creditor,
-            minutes=receipt.minutes,
-            at=receipt.captured_at,
-        )
-        for receipt in ordered
-    ]
-    root = merkle.root(leaves)
+    ours = debtor if ordered and ordered[0].is_debt else creditor
+    total = exchange_receipts.summary([exchange_receipts.line_of(one, ours) for one in ordered])
     return StatementContent(
-        statement_id=derived_id("statement", debtor, creditor, root.hex()),
+        statement_id=derived_id("statement", debtor, creditor, total.merkle_root.hex()),
         debtor=debtor,
         creditor=creditor,
-        count=len(ordered),
-        minutes=sum(receipt.minutes for receipt in ordered),
-        merkle_root=root,
+        count=total.count,
+        minutes=total.minutes,
+        merkle_root=total.merkle_root,
         exchange_ids=tuple(receipt.exchange_id for receipt in ordered),
     )
 

@@ -9,13 +9,26 @@ from typing import TypeVar
 import pytest
 
 from node.exchange import rules
-from node.exchange.rules import PASS_STEPS, VISIT_STEPS, PassState, VisitState
+from node.exchange.rules import (
+    DISPUTE_STEPS,
+    GIFT_STEPS,
+    PASS_STEPS,
+    REVERSAL_STEPS,
+    VISIT_STEPS,
+    DisputeState,
+    GiftState,
+    PassState,
+    ReversalState,
+    VisitState,
+)
 from node.kernel.errors import REFUSALS
 from node.kernel.ids import CODE_ALPHABET
+from node.ledger.cap import HOLDING_MAX_MINUTES
 from node.ledger.rules import AMOUNT_MAX
 from node.outbox import relay
 from node.outbox import service as outbox
-from node.peer import client, servicer, wire
+from node.peer import admission, client, servicer
+from node.peer.bodies import ENCODERS
 from node.settings import Settings
 from node.settlement.model import StatementState
 from node.settlement.rules import RECEIPTS_MAX
@@ -48,12 +61,15 @@ def table_in_code(states: type[State], steps: Mapping[State, frozenset[State]]) 
 def test_the_state_tables_are_those_of_the_code() -> None:
     assert table_in_page("pass") == table_in_code(PassState, PASS_STEPS)
     assert table_in_page("visit") == table_in_code(VisitState, VISIT_STEPS)
+    assert table_in_page("gift") == table_in_code(GiftState, GIFT_STEPS)
+    assert table_in_page("reversal") == table_in_code(ReversalState, REVERSAL_STEPS)
+    assert table_in_page("dispute") == table_in_code(DisputeState, DISPUTE_STEPS)
 
 
 def test_every_message_has_its_row() -> None:
     section = PAGE.split("### Messages")[1].split("## One exchange")[0]
     rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
-    assert sorted(rows) == sorted(body.__name__ for body in wire._ENCODERS)
+    assert sorted(rows) == sorted(body.__name__ for body in ENCODERS)
 
 
 def test_every_code_named_there_exists() -> None:
@@ -74,6 +90,28 @@ def test_every_code_named_there_exists() -> None:
         ("from issuing a pass to presenting it", f"{rules.PASS_LIFETIME.days} days"),
         ("from acceptance to the last capture", f"{rules.CAPTURE_LIFETIME.days} days"),
         (f"characters of a code, of {len(CODE_ALPHABET)} possible each", str(rules.CODE_LENGTH)),
+        ("characters of a gift code", str(rules.GIFT_CODE_LENGTH)),
+        ("gift codes of one resident in use", str(rules.GIFT_CODES_MAX)),
+        ("unanswered messages for one peer", str(rules.WAITING_MAX)),
+        (
+            "a peer's word on its limit is asked for again after",
+            f"{rules.HEADROOM_FRESH.total_seconds() / 60:g} min",
+        ),
+        (
+            "a peer's word on its limit is counted with for",
+            f"{rules.HEADROOM_STALE.total_seconds() / 3600:g} h",
+        ),
+        ("receipts named in one comparison", str(rules.COMPARE_LINES_MAX)),
+        ("receipts proven in one answer", str(rules.FETCH_MAX)),
+        ("days back that are compared", f"{rules.COMPARE_DAYS_MAX} days"),
+        ("pieces of evidence a day, peer and kind", str(rules.EVIDENCE_A_DAY_MAX)),
+        ("calls of one peer a minute", str(admission.CALLS_A_MINUTE_MAX)),
+        (
+            "a message's clock ahead of ours",
+            f"{admission.AHEAD_MAX.total_seconds() / 3600:g} h",
+        ),
+        ("a message's age, unless it was answered", f"{admission.AGE_MAX.days} days"),
+        ("minutes that one resident can own", f"{HOLDING_MAX_MINUTES} min"),
         ("items in one call", str(relay.ITEMS_MAX)),
         ("bytes of questions in one call", f"{relay.BYTES_MAX} B"),
         ("bytes of one gRPC message", f"{client.MESSAGE_BYTES_MAX} B"),

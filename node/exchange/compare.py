@@ -1,0 +1,270 @@
+"""Each day's receipts with each peer, compared with the peer's own; what is missing comes home.
+
+Each side asks for itself: it sends count, minutes and Merkle root of both directions, and where
+the books differ it gets every receipt by name, asks for proof of what it lacks, and books what a
+signature proves. What nobody can prove is opened as a dispute. Every function runs inside the
+caller's transaction; `compare_due` is called by the serving node and by the simulation.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from node.exchange import dispute, receipts, rules
+from node.exchange.messages import (
+    CompareReceipts,
+    FetchReceipts,
+    ReceiptLine,
+    ReceiptsCompared,
+    Summary,
+)
+from node.exchange.model import Comparison, ReceiptRecord
+from node.exchange.rules import ComparisonState, DisputeCode
+from node.kernel.errors import BadInput, DomainError
+from node.kernel.ids import derived_id
+from node.kernel.messages import Envelope, Refusal, Sealer
+from node.kernel.ports import Clock
+from node.ledger import service as ledger
+from node.outbox import service as outbox
+
+log = structlog.get_logger()
+
+
+class _Books(NamedTuple):
+    """One day's receipts with one peer, by direction."""
+
+    we_owe: list[ReceiptLine]
+    you_owe: list[ReceiptLine]
+
+    @property
+    def all(self) -> list[ReceiptLine]:
+        return sorted([*self.we_owe, *self.you_owe], key=lambda line: line.id)
+
+
+def compare_due(session: Session, clock: Clock, sealer: Sealer) -> int:
+    """Ask every peer about each past day not yet compared; returns how many questions that were.
+
+    A day without receipts here asks nothing: if the other side has one, it asks us.
+    """
+    today, asked = receipts.day_of(clock.now()), 0
+    for peer in sorted(ledger.clearing_balances(session)):
+        last = select(func.max(Comparison.day)).where(Comparison.peer == peer)
+        first = session.scalar(last)
+        start = _first_day(session, peer, today) if first is None else first + 1
+        for day in range(max(start, today - rules.COMPARE_DAYS_MAX), today):
+            asked += _begin(session, clock, sealer, peer, day)
+    again = select(Comparison).where(
+        Comparison.state == ComparisonState.DIFFERS,
+        Comparison.asked_at <= clock.now() - rules.COMPARE_AGAIN,
+    )
+    for row in session.scalars(again).all():
+        _ask(session, clock, sealer, row)
+        asked += 1
+    return asked
+
+
+def answer(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -> ReceiptsCompared:
+    """What our books say of that day; where they differ, by name, and then we ask as well."""
+    said = question.body
+    assert isinstance(said, CompareReceipts)
+    today = receipts.day_of(clock.now())
+    if not 0 <= said.day <= today:
+        raise BadInput(field="day", problem="this day is not over here")
+    peer, ours = question.sender, _books(session, question.recipient, question.sender, said.day)
+    we_owe, you_owe = receipts.summary(ours.we_owe), receipts.summary(ours.you_owe)
+    row = session.get(Comparison, (peer, said.day))
+    if (we_owe, you_owe) == (said.you_owe, said.we_owe):
+        if row is not None and row.state == ComparisonState.DIFFERS:
+            _same(row)
+        return ReceiptsCompared(said.day, we_owe, you_owe, (), is_cut=False)
+    log.warning("receipts_differ", peer=peer, day=said.day)
+    if said.day < today and (row is None or row.tries == 0):
+        _ask(session, clock, sealer, row or _row(session, clock, peer, said.day))
+    lines = ours.all
+    is_cut = len(lines) > rules.COMPARE_LINES_MAX
+    named = tuple(lines[: rules.COMPARE_LINES_MAX])
+    return ReceiptsCompared(said.day, we_owe, you_owe, named, is_cut)
+
+
+def compared(
+    session: Session, clock: Clock, sealer: Sealer, question: Envelope, answer: ReceiptsCompared
+) -> None:
+    """The other side's figures: the same, or fetch what is missing here."""
+    asked = question.body
+    assert isinstance(asked, CompareReceipts)
+    peer = question.recipient
+    row = session.get(Comparison, (peer, asked.day))
+    if row is None or row.state != ComparisonState.ASKED:
+        return
+    row.answered_at = clock.now()
+    ours = _books(session, question.sender, peer, asked.day)
+    if _is_same(ours, answer):
+        _same(row)
+        return
+    here = {line.id: line for line in ours.all}
+    there = {line.id: line for line in answer.lines}
+    lacking = sorted(there.keys() - here.keys())
+    unknown_there = [] if answer.is_cut else sorted(here.keys() - there.keys())
+    differing = sorted(one for one in here.keys() & there.keys() if here[one] != there[one])
+    row.state = ComparisonState.DIFFERS
+    row.missing_here, row.missing_there = len(lacking), len(unknown_there)
+    row.differing = len(differing)
+    log.warning(
+        "receipts_differ",
+        peer=peer,
+        day=asked.day,
+        missing_here=len(lacking),
+        missing_there=len(unknown_there),
+        differing=len(differing),
+    )
+    _fetch(session, clock, sealer, row, lacking)
+    raise_dispute(session, clock, sealer, peer, differing, DisputeCode.RECEIPT_DIFFERS)
+    if row.tries >= rules.COMPARE_TRIES_MAX:
+        rest = [*unknown_there, *lacking]
+        raise_dispute(session, clock, sealer, peer, rest, DisputeCode.RECEIPT_MISSING)
+        row.state = ComparisonState.DISPUTED
+
+
+def not_compared(session: Session, clock: Clock, question: Envelope, answer: Refusal) -> None:
+    """The other side did not answer the comparison: it is asked again later."""
+    asked = question.body
+    assert isinstance(asked, CompareReceipts)
+    row = session.get(Comparison, (question.recipient, asked.day))
+    if row is not None and row.state == ComparisonState.ASKED:
+        row.state, row.answered_at = ComparisonState.DIFFERS, clock.now()
+        log.warning("comparison_refused", peer=question.recipient, code=answer.code)
+
+
+def repaired(
+    session: Session, clock: Clock, sealer: Sealer, *, peer: str, day: int, count: int
+) -> None:
+    """So many receipts came home: compare the day again at once."""
+    row = session.get(Comparison, (peer, day))
+    if row is None or not count:
+        return
+    row.repaired += count
+    if row.state == ComparisonState.DIFFERS and row.tries < rules.COMPARE_TRIES_MAX:
+        _ask(session, clock, sealer, row)
+
+
+def raise_dispute(
+    session: Session,
+    clock: Clock,
+    sealer: Sealer,
+    peer: str,
+    exchange_ids: Iterable[UUID],
+    code: DisputeCode,
+) -> None:
+    """Let people look at what no signature settles; one dispute an exchange."""
+    for exchange_id in exchange_ids:
+        try:
+            dispute.open_dispute(
+                session,
+                clock,
+                sealer,
+                dispute_id=derived_id("compared", sealer.community, peer, exchange_id),
+                exchange_id=exchange_id,
+                code=code,
+                minutes=0,
+                peer=peer,
+            )
+        except DomainError as refusal:
+            log.info("dispute_not_opened", exchange_id=str(exchange_id), code=refusal.code)
+
+
+def comparisons(session: Session, *, limit: int = 50) -> list[Comparison]:
+    """What was compared, newest days first; for the operator's page."""
+    rows = select(Comparison).where(Comparison.tries > 0)
+    return list(session.scalars(rows.order_by(Comparison.day.desc(), Comparison.peer).limit(limit)))
+
+
+def _first_day(session: Session, peer: str, today: int) -> int:
+    earliest = select(func.min(ReceiptRecord.captured_at)).where(ReceiptRecord.peer == peer)
+    moment = session.scalar(earliest)
+    return today - 1 if moment is None else receipts.day_of(moment)
+
+
+def _begin(session: Session, clock: Clock, sealer: Sealer, peer: str, day: int) -> int:
+    row = session.get(Comparison, (peer, day)) or _row(session, clock, peer, day)
+    if row.tries or not _has_receipts(session, peer, day):
+        return 0
+    _ask(session, clock, sealer, row)
+    return 1
+
+
+def _has_receipts(session: Session, peer: str, day: int) -> bool:
+    since = receipts.DAY_ZERO + timedelta(days=day)
+    one = select(ReceiptRecord.exchange_id).where(
+        ReceiptRecord.peer == peer,
+        ReceiptRecord.captured_at >= since,
+        ReceiptRecord.captured_at < since + timedelta(days=1),
+    )
+    return session.execute(one.limit(1)).first() is not None
+
+
+def _row(session: Session, clock: Clock, peer: str, day: int) -> Comparison:
+    row = Comparison(
+        peer=peer,
+        day=day,
+        state=ComparisonState.SAME,  # nothing on either side, until somebody says otherwise
+        tries=0,
+        missing_here=0,
+        missing_there=0,
+        differing=0,
+        repaired=0,
+        asked_at=clock.now(),
+    )
+    session.add(row)
+    return row
+
+
+def _ask(session: Session, clock: Clock, sealer: Sealer, row: Comparison) -> None:
+    row.tries += 1
+    row.state, row.asked_at = ComparisonState.ASKED, clock.now()
+    ours = _books(session, sealer.community, row.peer, row.day)
+    body = CompareReceipts(row.day, receipts.summary(ours.we_owe), receipts.summary(ours.you_owe))
+    outbox.enqueue(
+        session,
+        clock,
+        sealer,
+        message_id=derived_id("compare", row.peer, row.day, row.tries),
+        recipient=row.peer,
+        body=body,
+    )
+
+
+def _fetch(
+    session: Session, clock: Clock, sealer: Sealer, row: Comparison, ids: list[UUID]
+) -> None:
+    for start in range(0, len(ids), rules.FETCH_MAX):
+        outbox.enqueue(
+            session,
+            clock,
+            sealer,
+            message_id=derived_id("fetch", row.peer, row.day, row.tries, start),
+            recipient=row.peer,
+            body=FetchReceipts(tuple(ids[start : start + rules.FETCH_MAX])),
+        )
+
+
+def _books(session: Session, community: str, peer: str, day: int) -> _Books:
+    lines = receipts.of_day(session, community, peer, day)
+    return _Books(
+        [line for line in lines if line.debtor == community],
+        [line for line in lines if line.debtor == peer],
+    )
+
+
+def _same(row: Comparison) -> None:
+    row.state = ComparisonState.SAME
+    row.missing_here = row.missing_there = row.differing = 0
+
+
+def _is_same(ours: _Books, theirs: ReceiptsCompared) -> bool:
+    mine: tuple[Summary, Summary] = receipts.summary(ours.we_owe), receipts.summary(ours.you_owe)
+    return mine == (theirs.you_owe, theirs.we_owe)
