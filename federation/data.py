@@ -6,8 +6,11 @@ of last year are built by the same lines, and nothing of the future can leak int
 """
 
 import csv
+import json
+import math
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +32,9 @@ HISTORY_DAYS_MIN = 60
 HISTORY_DAYS_MAX = 20_000
 CATEGORIES_MAX = 64
 COUNT_MAX = 1_000_000
+EPSILON_MAX = 100  # beyond it noise is none, and so is its promise
 EXPORT_BYTES_MAX = 64 * 1024 * 1024
+NOISE_COMMENT = "# two-sided geometric noise "  # then JSON: how strong, and up to how many a week
 TOTAL = "total"  # the sum of the categories, forecast as a series of its own
 
 LEVEL_FLOOR = 0.03  # requests a day; keeps a silent series from dividing by zero
@@ -44,6 +49,7 @@ class History:
     series: tuple[str, ...]  # categories in order, then TOTAL
     counts: Floats  # (series, days)
     noise_variance: float = 0.0  # of each category's day, where noise was added; else 0
+    noise_epsilon: float | None = None  # of one request, where noise was added; see privacy.py
 
     @property
     def days(self) -> int:
@@ -56,6 +62,11 @@ class History:
     def until(self, days: int) -> "History":
         """The history as it was known after its first `days` days."""
         return replace(self, counts=self.counts[:, :days])
+
+    def since(self, day: int) -> "History":
+        """The history as a community has it that began to write down on that day."""
+        start = self.first_day + timedelta(days=day)
+        return replace(self, first_day=start, counts=self.counts[:, day:])
 
 
 @dataclass(frozen=True)
@@ -73,24 +84,54 @@ class Windows:
 
 
 def load_export(path: Path, *, days_min: int = HISTORY_DAYS_MIN) -> History:
-    """Read `date,category,count`, zeros included and sorted; whatever is odd is refused by line."""
+    """Read `date,category,count`, zeros included and sorted; whatever is odd is refused by line.
+
+    A first line may say that noise was added to the counts, which then may lie below zero.
+    """
     try:
         if path.stat().st_size > EXPORT_BYTES_MAX:
             raise ExportUnreadable(path=path.name, reason=f"more than {EXPORT_BYTES_MAX} bytes")
         with path.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.reader(lines))
+            text = lines.read()
+        epsilon = _noise_epsilon(path.name, text)
+        start = text.index("\n") + 1 if epsilon is not None else 0
+        rows = list(csv.reader(text[start:].splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ExportUnreadable(path=path.name, reason=_plain_reason(error)) from error
     if not rows or rows[0] != ["date", "category", "count"]:
         raise ExportInvalid(path=path.name, line=1, reason="expected date,category,count")
-    return _parse(path.name, rows[1:], days_min=days_min)
+    history = _parse(path.name, rows[1:], days_min=days_min, is_noised=epsilon is not None)
+    if epsilon is None:
+        return history
+    return replace(history, noise_epsilon=epsilon, noise_variance=geometric_variance(epsilon))
+
+
+def geometric_variance(epsilon: float) -> float:
+    """Of a whole number x that comes up with probability proportional to exp(-epsilon |x|)."""
+    kept = math.exp(-epsilon)
+    return 2 * kept / (1 - kept) ** 2
+
+
+def _noise_epsilon(name: str, text: str) -> float | None:
+    """What the first line says about noise; None where it is no such line."""
+    if not text.startswith("#"):
+        return None
+    try:
+        first_line = text[: text.index("\n")]
+        facts = json.loads(first_line.removeprefix(NOISE_COMMENT))
+        epsilon = float(Fraction(facts["epsilon"]))
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise ExportInvalid(path=name, line=1, reason="expected how noise was added") from error
+    if not 0 < epsilon < EPSILON_MAX:
+        raise ExportInvalid(path=name, line=1, reason=f"expected an epsilon below {EPSILON_MAX}")
+    return epsilon
 
 
 def _plain_reason(error: Exception) -> str:
     return error.strerror or "error" if isinstance(error, OSError) else "it is not UTF-8 CSV"
 
 
-def _parse(name: str, rows: list[list[str]], *, days_min: int) -> History:
+def _parse(name: str, rows: list[list[str]], *, days_min: int, is_noised: bool) -> History:
     categories = _leading_categories(name, rows)
     width = len(categories)
     days = len(rows) // width if width else 0
@@ -104,13 +145,15 @@ def _parse(name: str, rows: list[list[str]], *, days_min: int) -> History:
     counts = np.zeros((width + 1, days), dtype=np.float32)
     expected = ""
     for index, row in enumerate(rows):
-        line, (day, position) = index + 2, divmod(index, width)
+        line, (day, position) = index + 2 + is_noised, divmod(index, width)
         if position == 0:
             expected = (first_day + timedelta(days=day)).isoformat()
         if len(row) != 3 or row[:2] != [expected, categories[position]]:
             reason = f"expected {expected},{categories[position]},count"
             raise ExportInvalid(path=name, line=line, reason=reason)
-        counts[position, day] = _count(name, line, row[2])
+        text = row[2].removeprefix("-") if is_noised else row[2]
+        count = _count(name, line, text)
+        counts[position, day] = count if text == row[2] else -count
     counts[-1] = counts[:-1].sum(axis=0)
     return History(first_day, (*categories, TOTAL), counts)
 

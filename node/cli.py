@@ -120,17 +120,23 @@ def import_panel(
     as_json: Json = False,
 ) -> None:
     """Take over past request counts for the forecast. All of the file or nothing of it."""
-    from node.forecast import service as forecast
+    from node.forecast import counting, exporting, noise
     from node.forecast.panel import read_panel
     from node.forecast.rules import HistoryTooShort
 
     with _node(directory) as node:
         rows = list(read_panel(panel, community))
-        count = node.database.do(lambda session: forecast.import_history(session, rows))
+        terms = exporting.terms_of(node.settings, [row.category for row in rows])
+        first, last = min(row.date for row in rows), max(row.date for row in rows)
+
+        def take_over(session: Session) -> int:
+            noise.declare(session, node.clock, first_day=first, last_day=last, terms=terms)
+            return counting.import_history(session, rows)
+
+        count = node.database.do(take_over)
         sentence = f"{count} counts are in the books of the forecast."
         try:
-            with node.database.read() as session:
-                forecast.write_exports(session, node.clock, node.settings.exports)
+            exporting.refresh(node)
         except HistoryTooShort as short:  # kept: the days to come are added to them
             sentence = f"{sentence} {short}"
     days = len({row.date for row in rows})

@@ -20,12 +20,13 @@ from sqlalchemy.orm import Session
 from node.app import Node
 from node.enrolment.directory import load_membership
 from node.exchange import home
-from node.forecast import service as forecast
+from node.forecast import comparison, exporting
 from node.forecast.rules import HistoryTooShort, local_day
 from node.kernel.errors import BadInput, DomainError
 from node.ledger import service as ledger
 from node.member import MemberServices, PortInUse
 from node.points import shelf
+from node.repairs.rules import CATEGORIES
 
 SWEEP_SECONDS = 60.0  # between two looks for what has expired
 JOINED_POLL_SECONDS = 2.0  # how soon a serving node notices that it has joined a district
@@ -144,6 +145,7 @@ async def _sweep(node: Node) -> None:
         try:
             await node.database.run(expire)
             await asyncio.to_thread(refresh_exports, node)
+            await comparison.renew(node)
         except DomainError as refusal:
             log.warning("sweep_refused", code=refusal.code)
         except Exception as failure:
@@ -153,12 +155,12 @@ async def _sweep(node: Node) -> None:
 
 def refresh_exports(node: Node) -> None:
     """Write what training and comparison read, once a day; a history too short is no trouble."""
-    full = node.settings.exports / forecast.FULL_FILE
+    full = exporting.forecast_folder(node.settings.directory) / exporting.FULL_FILE
     today = local_day(node.clock.now())
     if full.exists() and local_day(datetime.fromtimestamp(full.stat().st_mtime, UTC)) == today:
         return
-    with node.database.read() as session, contextlib.suppress(HistoryTooShort):
-        forecast.write_exports(session, node.clock, node.settings.exports)
+    with contextlib.suppress(HistoryTooShort):
+        exporting.refresh(node, catalogue=tuple(CATEGORIES))
 
 
 @contextlib.contextmanager

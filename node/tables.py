@@ -11,6 +11,7 @@ import node.points.model
 import node.repairs.model
 import node.residents.model
 import node.settlement.model
+import node.timebank.calls
 import node.timebank.model
 
 ALL: tuple[ModuleType, ...] = (
@@ -23,5 +24,6 @@ ALL: tuple[ModuleType, ...] = (
     node.repairs.model,
     node.residents.model,
     node.settlement.model,
+    node.timebank.calls,
     node.timebank.model,
 )

@@ -6,6 +6,7 @@ writes its answer to a file. A simulation or a test hands in another `Runner`.
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,15 +14,18 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from node.forecast import rules, service
+from sqlalchemy.orm import Session
+
+from node.forecast import exporting, outlook, registry, rules, service
+from node.forecast.exporting import forecast_folder as forecast_folder
 from node.forecast.model import Evaluation
 from node.kernel.files import private_folder
+from node.kernel.ids import derived_id
 from node.kernel.process import bare_environment, tied_to_parent
 from node.web.session import House
 
 TIMEOUT_SECONDS = 600.0
 _one_at_a_time = asyncio.Lock()  # two would write over each other's answer
-MODEL_FILE = "model.npz"  # the federated model this node received last
 ANSWER_FILE, LOG_FILE = "evaluation.json", "evaluate.log"
 SENTENCE_LENGTH_MAX = 300
 
@@ -29,16 +33,11 @@ Runner = Callable[[Sequence[str], Path], Awaitable[int]]
 """Runs `python -m federation.evaluate` with these arguments, output to the file; exit status."""
 
 
-def forecast_folder(directory: Path) -> Path:
-    """Where a node keeps the model it received and the last answer."""
-    return directory / "forecast"
-
-
 async def compare(house: House, *, evaluation_id: UUID, runner: Runner | None = None) -> Evaluation:
     """Write the exports, judge the forecasts, and use the best from now on.
 
-    The federated arm takes part when a model lies at `forecast_folder(…) / MODEL_FILE`. The same
-    id finds the first comparison's result.
+    The federated arm takes part when the district sent a model. The same id finds the first
+    comparison's result.
     """
     async with _one_at_a_time:
         with house.database.read() as session:
@@ -46,28 +45,54 @@ async def compare(house: House, *, evaluation_id: UUID, runner: Runner | None = 
         return known or await _compare(house, evaluation_id, runner or run_child)
 
 
+async def renew(house: House, *, runner: Runner | None = None) -> Evaluation | None:
+    """Once a day, where an operator has compared before: tomorrow's forecast needs today's counts.
+
+    None where there is nothing to renew, it is done already, or this machine cannot train.
+    """
+    today = rules.local_day(house.clock.now())
+    with house.database.read() as session:
+        known = service.latest(session)
+    if known is None or rules.local_day(known.evaluated_at) >= today:
+        return None
+    if runner is None and importlib.util.find_spec("torch") is None:
+        return None
+    return await compare(house, evaluation_id=derived_id("daily forecast", today), runner=runner)
+
+
 async def _compare(house: House, evaluation_id: UUID, runner: Runner) -> Evaluation:
     folder = private_folder(forecast_folder(house.settings.directory))
-
-    def export() -> service.Exports:
-        with house.database.read() as session:
-            return service.write_exports(session, house.clock, house.settings.exports)
-
-    exports = await asyncio.to_thread(export)
-    answer, log, model = folder / ANSWER_FILE, folder / LOG_FILE, folder / MODEL_FILE
+    exports = await asyncio.to_thread(exporting.refresh, house)
+    answer, log = folder / ANSWER_FILE, folder / LOG_FILE
     answer.unlink(missing_ok=True)
     arguments = ["--export", str(exports.full), "--out", str(answer)]
-    if model.is_file():
-        arguments += ["--model", str(model)]
+    with house.database.read() as session:
+        model = registry.in_use(session)
+    if model is not None:
+        arguments += ["--model", str(registry.path_of(folder, model.sha256))]
+        if registry.card_of(model).get("privacy", {}).get("mechanism") == "counts":
+            arguments.append("--fine-tune")  # learned from noise: at home it meets exact counts
+    if exports.terms is not None:
+        terms = exports.terms
+        arguments += ["--epsilon", str(terms.epsilon), "--weekly-limit", str(terms.weekly_limit)]
     status = await runner(arguments, log)
     if status != 0:
         raise rules.EvaluationFailed(problem=_last_line(log) or f"exit status {status}")
-    result = _read(answer)
-    return await house.database.run(
-        lambda session: service.record_evaluation(
+    result, settings = _read(answer), house.settings
+
+    def keep(session: Session) -> Evaluation:
+        evaluation = service.record_evaluation(
             session, house.clock, evaluation_id=evaluation_id, result=result
         )
-    )
+        outlook.call_for_helpers(
+            session,
+            evaluation,
+            requests_per_person=settings.requests_per_person,
+            on_duty=settings.people_on_duty,
+        )
+        return evaluation
+
+    return await house.database.run(keep)
 
 
 async def run_child(arguments: Sequence[str], log: Path) -> int:

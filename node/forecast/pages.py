@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from node.forecast import drawing, rules, service
+from node.forecast import counting, drawing, rules, service
 from node.forecast.api import runner_of
 from node.forecast.comparison import compare
 from node.forecast.drawing import Coming, Past, Picture
@@ -125,7 +125,7 @@ def day_name(day: date) -> str:
 def _show(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str]:
     who = require(request)
     with house(request).database.read() as session:
-        latest, known = service.latest(session), service.history_days(session)
+        latest, known = service.latest(session), counting.history_days(session)
     shown: dict[str, Any] = {"form": form, "may_evaluate": who.has(Role.OPERATOR), "known": known}
     if latest is None:
         return page(request, "forecast/none.html", status=status, **shown)

@@ -13,12 +13,21 @@ GAP_DAYS_MAX = 28  # a longer silence ends a history: what came before is anothe
 OTHER = "other"  # where live requests of one category too many are counted
 LIVE_CATEGORIES_MAX = 48  # so that nobody can make the history too wide by inventing names
 EVALUATION_BYTES_MAX = 5_000_000
+WEEKLY_LIMIT = 3  # requests of one resident and week that enter what is noised
 _LOCAL = timezone(timedelta(hours=8))
 
 
 class HistoryTooShort(DomainError):
     code = "forecast.history_too_short"
     message = "A forecast needs {needed} days of history without a long gap; here are {days}."
+
+
+class CellsLost(DomainError):
+    code = "forecast.cells_lost"
+    message = (
+        "{days} days from {first} on have left this house with their noise, and the database "
+        "does not hold it. Drawing it anew would weaken it: restore a backup that has it."
+    )
 
 
 class EvaluationFailed(DomainError):
@@ -30,6 +39,11 @@ class EvaluationFailed(DomainError):
 class EvaluationUnusable(DomainError):
     code = "forecast.evaluation_unusable"
     message = "The comparison gave an answer that cannot be used: {problem}"
+
+
+class ModelUnknown(DomainError):
+    code = "forecast.model_unknown"
+    message = "The model {sha256} never came to this node."
 
 
 class NoForecast(DomainError):

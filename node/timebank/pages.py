@@ -1,6 +1,7 @@
 """My hours: what I give and get, asking a neighbour, one exchange, my statement of account."""
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,11 +18,12 @@ from node.ledger.model import Unit
 from node.residents import service as residents
 from node.residents.model import Resident
 from node.residents.rules import Scope, clean_phone
-from node.timebank import rules, service
+from node.timebank import calls, rules, service
 from node.timebank.api import ARBITER_ROLES, actor, arbiter, may_see, recorder
 from node.timebank.model import Exchange
 from node.timebank.rules import Act, ExchangeState, Side
 from node.timebank.service import Actor
+from node.web import language
 from node.web.forms import Form
 from node.web.language import gettext as _
 from node.web.layout import Card, Link, page
@@ -46,6 +48,7 @@ async def show(request: AnyRequest) -> Response[str]:
     with house(request).database.read() as session:
         mine = service.exchanges_of(session, resident_id) if resident_id else ()
         disputes = service.disputed(session) if is_arbiter else ()
+        today = house(request).clock.now().astimezone(language.LOCAL_TIME).date()
         return page(
             request,
             "timebank/show.html",
@@ -54,9 +57,26 @@ async def show(request: AnyRequest) -> Response[str]:
             available=ledger.available(session, account_id) if account_id else 0,
             rows=_rows(session, mine, resident_id),
             disputes=_rows(session, disputes, None),
+            calls=calls.open_calls(session, after=today, reader_id=resident_id),
             services=_services(),
             state_names=state_names(),
         )
+
+
+@post("/timebank/calls/{day:date}")
+async def answer_call(request: AnyRequest, day: FromPath[date]) -> Response[Any]:
+    """I come on that day, or I do not after all."""
+    _who, resident_id = require_subject(request, Scope.TIMEBANK)
+    node, form = house(request), await Form.read(request)
+
+    def command(session: Session) -> None:
+        if form.values.get("comes") == "no":
+            calls.take_back(session, day=day, resident_id=resident_id)
+        else:
+            calls.promise(session, node.clock, day=day, resident_id=resident_id)
+
+    await node.database.run(command)
+    return Redirect("/timebank", status_code=303)
 
 
 @get("/timebank/request")
@@ -298,4 +318,4 @@ def _one(request: AnyRequest, exchange_id: UUID, form: Form, *, status: int = 20
         )
 
 
-routes = [show, show_request, ask, statement, show_one, do_act]
+routes = [answer_call, show, show_request, ask, statement, show_one, do_act]

@@ -5,7 +5,7 @@ there already. Which language: `?lang=en` (kept in a cookie), else the cookie, e
 """
 
 from contextvars import ContextVar
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 from babel.dates import format_date, format_datetime
@@ -52,9 +52,10 @@ def sentence(refusal: DomainError) -> str:
     return gettext(refusal.message).format(**details)
 
 
-def day(moment: datetime) -> str:
+def day(moment: date | datetime) -> str:
     """24 November 2026, or 2026年11月24日."""
-    return format_date(moment.astimezone(LOCAL_TIME), "long", locale=LOCALES[language.get()])
+    local = moment.astimezone(LOCAL_TIME) if isinstance(moment, datetime) else moment
+    return format_date(local, "long", locale=LOCALES[language.get()])
 
 
 def minute(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.forecast import comparison, rules, service
+from node.forecast import comparison, counting, registry, rules, service
 from node.forecast.panel import DayCount
 from node.kernel.ids import new_id
 from tests.node.web.client import ClientHouse, house_at
@@ -24,7 +24,7 @@ def house(tmp_path: Path) -> Iterator[ClientHouse]:
             for day in range(200)
             for category, weight in (("lift", 2), ("other", 3))
         ]
-        house.database.do(lambda session: service.import_history(session, rows))
+        house.database.do(lambda session: counting.import_history(session, rows))
         yield house
 
 
@@ -39,8 +39,8 @@ def test_the_child_judges_and_its_verdict_is_kept(house: ClientHouse) -> None:
 
 def test_a_refusal_of_the_child_is_our_sentence(house: ClientHouse) -> None:
     folder = comparison.forecast_folder(house.settings.directory)
-    folder.mkdir()
-    (folder / comparison.MODEL_FILE).write_bytes(b"no weights")
+    sha256 = registry.keep_file(folder, b"no weights")
+    house.database.do(lambda s: registry.record(s, house.clock, sha256=sha256, card_json="{}"))
     with pytest.raises(rules.EvaluationFailed):
         asyncio.run(comparison.compare(house, evaluation_id=new_id()))
     with house.database.read() as session:

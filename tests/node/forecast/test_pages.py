@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from node.forecast import api, drawing, pages, service
+from node.forecast import api, counting, drawing, pages, registry, service
 from node.forecast.panel import DayCount
 from node.kernel.ids import new_id
 from node.residents import pages as residents_pages
@@ -30,7 +30,7 @@ def calls(house: ClientHouse) -> list[Sequence[str]]:
     """A history of 150 days, and a comparison that answers at once."""
     start = date(2025, 8, 1)
     rows = [DayCount(start + timedelta(days=day), "lift", day % 4) for day in range(150)]
-    house.database.do(lambda session: service.import_history(session, rows))
+    house.database.do(lambda session: counting.import_history(session, rows))
     calls: list[Sequence[str]] = []
 
     async def runner(arguments: Sequence[str], log: Path) -> int:
@@ -79,10 +79,11 @@ def test_the_operator_lets_them_compete(house: ClientHouse, calls: list[Sequence
     assert answers[0].json() == answers[1].json()
     assert len(calls) == 1
     assert "--model" not in calls[0]
-    model = house.settings.directory / "forecast" / "model.npz"
-    model.write_bytes(b"weights")
+    folder = house.settings.directory / "forecast"
+    sha256 = registry.keep_file(folder, b"weights")
+    house.database.do(lambda s: registry.record(s, house.clock, sha256=sha256, card_json="{}"))
     house.client.post(path, headers=operator | key())
-    assert calls[1][4:] == ["--model", str(model)]
+    assert calls[1][4:] == ["--model", str(registry.path_of(folder, sha256))]
 
 
 def test_a_comparison_that_fails_changes_nothing(

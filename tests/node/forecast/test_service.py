@@ -2,21 +2,22 @@
 
 import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.forecast import rules, service
+from node.forecast import counting, exporting, rules, service
 from node.forecast.model import DailyCount
 from node.forecast.panel import DayCount, read_panel
 from node.kernel.errors import DomainError
 from node.kernel.events import Event
-from node.kernel.ids import derived_id
+from node.kernel.ids import derived_id, new_id
 from tests.node.forecast.answer import answer
 from tests.node.web.client import ClientHouse, house_at
 
@@ -27,6 +28,7 @@ class Reported(Event):
 
     category: str
     reported_at: datetime
+    reporter_id: UUID = field(default_factory=new_id)
 
 
 START = date(2024, 1, 1)
@@ -47,14 +49,14 @@ def history(days: int, *, start: date = START) -> list[DayCount]:
     ]
 
 
-def exports(house: ClientHouse) -> service.Exports:
+def exports(house: ClientHouse) -> exporting.Exports:
     with house.database.read() as session:
-        return service.write_exports(session, house.clock, house.settings.exports)
+        return exporting.write_exports(session, house.clock, house.settings)
 
 
 def test_importing_again_changes_nothing(house: ClientHouse) -> None:
     for _ in range(2):
-        assert house.database.do(lambda s: service.import_history(s, history(150))) == 200
+        assert house.database.do(lambda s: counting.import_history(s, history(150))) == 200
     with house.database.read() as session:
         assert session.scalar(select(func.count()).select_from(DailyCount)) == 200
 
@@ -63,31 +65,29 @@ def test_a_broken_panel_leaves_nothing_behind(house: ClientHouse, tmp_path: Path
     panel = tmp_path / "panel.csv"
     panel.write_text("date,community,category,count\n2018-01-01,c01,lift,2\n2018-01-02,c01,x,-1\n")
     with pytest.raises(DomainError, match="line 3"):
-        house.database.do(lambda s: service.import_history(s, read_panel(panel, "c01")))
+        house.database.do(lambda s: counting.import_history(s, read_panel(panel, "c01")))
     with house.database.read() as session:
-        assert service.history_days(session) is None
+        assert counting.history_days(session) is None
 
 
-def test_exports_hold_every_day_and_end_eight_weeks_apart(house: ClientHouse) -> None:
-    house.database.do(lambda s: service.import_history(s, history(150)))
+def test_the_full_export_holds_every_day(house: ClientHouse) -> None:
+    house.database.do(lambda s: counting.import_history(s, history(150)))
     files = exports(house)
     lines = files.full.read_text().splitlines()
     assert lines[:3] == ["date,category,count", "2024-01-02,lift,1", "2024-01-02,other,1"]
     assert len(lines) == 1 + 2 * 149  # day 0 was silent, the silent days between are zeros
     assert "2024-01-04,lift,0" in lines
-    assert files.last_day - files.training_last_day == timedelta(weeks=8)
-    assert files.training.read_text().splitlines()[-1].startswith(str(files.training_last_day))
-    assert files.can_train
+    assert not files.training.exists()  # nobody said in public which days are counted
 
 
 def test_today_and_a_long_silence_stay_out(house: ClientHouse) -> None:
-    house.database.do(lambda s: service.import_history(s, history(150)))
+    house.database.do(lambda s: counting.import_history(s, history(150)))
     now = house.clock.now()
 
     def report(session: Session) -> None:
         for back in (0, 0, 1):
             reported_at = now - timedelta(days=back)
-            service.count_request(session, house.clock, Reported("lift", reported_at))
+            counting.count_request(session, house.clock, Reported("lift", reported_at))
 
     house.database.do(report)
     assert exports(house).last_day == START + timedelta(days=149)
@@ -96,16 +96,9 @@ def test_today_and_a_long_silence_stay_out(house: ClientHouse) -> None:
 
 
 def test_a_short_history_is_a_sentence(house: ClientHouse) -> None:
-    house.database.do(lambda s: service.import_history(s, history(40)))
+    house.database.do(lambda s: counting.import_history(s, history(40)))
     with pytest.raises(rules.HistoryTooShort):
         exports(house)
-
-
-def test_the_forecaster_can_read_the_export(house: ClientHouse) -> None:
-    data = pytest.importorskip("federation.data", reason="the training extra is not installed")
-    house.database.do(lambda s: service.import_history(s, history(150)))
-    found = data.load_export(exports(house).training)
-    assert found.series == ("lift", "other", "total")
 
 
 def test_the_real_panel_if_it_is_here(house: ClientHouse) -> None:
@@ -114,7 +107,7 @@ def test_the_real_panel_if_it_is_here(house: ClientHouse) -> None:
         pytest.skip("the real panel does not lie beside this checkout")
     with gzip.open(panel, "rt") as lines:
         community = lines.readlines()[1].split(",")[1]
-    rows = house.database.do(lambda s: service.import_history(s, read_panel(panel, community)))
+    rows = house.database.do(lambda s: counting.import_history(s, read_panel(panel, community)))
     assert rows == 1461 * 6
     assert exports(house).last_day == date(2018, 12, 31)
 
@@ -156,7 +149,7 @@ def test_invented_categories_cannot_widen_the_history(house: ClientHouse) -> Non
     def report(session: Session) -> None:
         for number in range(rules.LIVE_CATEGORIES_MAX + 20):
             event = Reported(f"made-up {number}", house.clock.now())
-            service.count_request(session, house.clock, event)
+            counting.count_request(session, house.clock, event)
 
     house.database.do(report)
     with house.database.read() as session:

@@ -32,6 +32,11 @@ class HouseSettingsForTests:
 
     directory: Path
     credit_limit_minutes: int = 300
+    training: bool = True
+    count_epsilon: float = 1.0
+    weekly_limit: int = 3
+    requests_per_person: int = 8
+    people_on_duty: int = 0
 
     @property
     def exports(self) -> Path:
