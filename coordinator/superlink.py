@@ -10,7 +10,7 @@ import contextlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ class TrainingPlan:
     seed: int = 0
     protection: str = "auto"  # sums only from four communities on; see federation/plan.py
     update_norm_factor: float = 5.0  # bounds one community's change; see federation/updates.py
+    members: Mapping[str, bytes] = field(default_factory=dict)  # Ed25519 public keys by community
     round_timeout_seconds: int = 180
     step_timeout_seconds: int = 60  # of a step that does not train
     grace_seconds: int = 20  # for stragglers, once enough have answered
@@ -111,7 +112,6 @@ class SuperLink:
     def __init__(self, place: SuperLinkPlace) -> None:
         self._place = place
         self._home = place.directory / "flwr"
-        self._bundle = place.directory / "app"
         self._results = place.directory / "runs"
         self._process: SupervisedProcess | None = None
 
@@ -160,12 +160,12 @@ class SuperLink:
         """Submit one run, wait for its end, and return its model; every other end is an error."""
         await self._until_it_answers()
         self._prepare()
-        build_bundle(self._bundle)
+        bundle = await build_bundle(self._place.directory)
         config_path = self._place.directory / "run.toml"
         config_path.write_text(self._run_config(plan), encoding="utf-8")
         try:
             answer = await self._flwr(
-                "run", str(self._bundle), CONNECTION, "-c", str(config_path), "--format", "json"
+                "run", str(bundle.folder), CONNECTION, "-c", str(config_path), "--format", "json"
             )
         except _CommandFailed as error:
             raise SuperLinkDown(reason=error.reason) from error
@@ -277,6 +277,7 @@ class SuperLink:
             "learning-rate": float(plan.learning_rate),
             "seed": plan.seed,
             "protection": plan.protection,
+            "members": json.dumps({name: key.hex() for name, key in plan.members.items()}),
             "update-norm-factor": float(plan.update_norm_factor),
             "round-timeout-seconds": plan.round_timeout_seconds,
             "step-timeout-seconds": plan.step_timeout_seconds,

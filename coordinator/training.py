@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from coordinator.model import Community, TrainingRun, TrainingState
+from coordinator.model import Community, CommunityState, TrainingRun, TrainingState
 from coordinator.refusals import ModelUnknown, TrainingBusy
 from node.kernel.files import write_file
 from node.kernel.ports import Clock
@@ -117,6 +117,12 @@ def model_file(session: Session, *, sha256: str) -> str:
     if card_json is None:
         raise ModelUnknown(sha256=sha256[:64])
     return card_json
+
+
+def member_keys(session: Session) -> dict[str, bytes]:
+    """The active communities' signing keys: by them a training tells members from others."""
+    active = session.scalars(select(Community).where(Community.state == CommunityState.ACTIVE))
+    return {one.id: one.signing_public_key for one in active if one.signing_public_key}
 
 
 def is_news(

@@ -202,11 +202,14 @@ class TrainingWork:
         )
         if may_begin is None:
             return
+        with self.database.read() as session:
+            members = training.member_keys(session)
         plan = TrainingPlan(
             rounds=may_begin.rounds,
             min_nodes=may_begin.min_nodes,
             local_steps=may_begin.local_steps,
             seed=may_begin.seed,
+            members=members,
         )
         log.info("training_started", run=run_id, attempt=may_begin.attempt)
         try:

@@ -33,7 +33,7 @@ from federation.secagg import fixed_point
 from federation.secagg.adverts import MEMBERS_MIN, Identity, SignedAdvert
 from federation.secagg.member import Member
 from federation.secagg.refusals import PlainUpdateRefused
-from federation.secagg.vault import locked
+from federation.secagg.vault import knows_sums, locked
 from federation.weights import Update, Weights
 
 UPDATE, KEYS = "model_update", "training_keys"  # kinds of what leaves the house
@@ -129,12 +129,15 @@ def unmask(message: Message, context: Context) -> Message:
 
 
 def _refuse_plain_where_sums_are_possible(context: Context) -> None:
-    """The node's own rule: with four members there is a sum to hide in, so nothing goes plain."""
+    """The node's own rule: with four members there is a sum to hide in, so nothing goes plain.
+
+    Nor does it once a sum was made: an office could shorten its directory to get at the updates.
+    """
     if context.node_config.get("plain-updates") is True:
         return
     members = len(Identity.load(_own_path(context, "identity")).members)
-    if members >= MEMBERS_MIN:
-        raise PlainUpdateRefused(members=members)
+    if members >= MEMBERS_MIN or knows_sums(_own_path(context, "vault")):
+        raise PlainUpdateRefused()
 
 
 def _trained(message: Message, context: Context) -> Update:

@@ -14,6 +14,7 @@ from federation import weights as weights_of
 from federation.asking import Asking
 from federation.errors import ModelInvalid, RoundTooSmall
 from federation.plan import Gathered, Plan
+from federation.secagg.adverts import least_quorum
 from federation.weights import Update, Weights
 
 EXAMPLES_MAX = 1_000_000
@@ -37,7 +38,7 @@ class PlainRounds:
         answers = self.asking.ask(
             {node: RecordDict({"arrays": as_record(weights), "config": config}) for node in nodes},
             kind="train",
-            enough=needed,
+            enough=max(needed, least_quorum(len(nodes))),
             limit_seconds=self.plan.round_timeout_seconds,
         )
         found = []

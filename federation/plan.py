@@ -1,5 +1,6 @@
 """What the district's office asked of a run, checked; and what a round gives back."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class Plan:
     protection: str
     norm_factor: float  # bounds one community's change, where the sum is secure
     recipe: Recipe
+    members: Mapping[str, bytes]  # the directory's keys by community; empty: the nodes check alone
     directory: Path
 
     @classmethod
@@ -70,6 +72,7 @@ class Plan:
             protection=protection,
             norm_factor=norm_factor_in(config),
             recipe=recipe_in(config),
+            members=_members_in(config),
             directory=directory,
         )
 
@@ -85,6 +88,15 @@ def recipe_in(config: Mapping[str, Any]) -> Recipe:
         )
     except KeyError as error:
         raise RunConfigInvalid(name=str(error.args[0]), value="(missing)") from error
+
+
+def _members_in(config: Mapping[str, Any]) -> Mapping[str, bytes]:
+    try:
+        return {
+            str(name): bytes.fromhex(key) for name, key in json.loads(config["members"]).items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunConfigInvalid(name="members", value="(not keys by community)") from error
 
 
 def norm_factor_in(config: Mapping[str, Any]) -> float:

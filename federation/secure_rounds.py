@@ -18,7 +18,7 @@ from federation.errors import ForecastError, RoundTooSmall
 from federation.plain_rounds import as_record
 from federation.plan import Gathered, Plan
 from federation.secagg import fixed_point
-from federation.secagg.adverts import MEMBERS_MIN, SignedAdvert, claimed
+from federation.secagg.adverts import MEMBERS_MIN, SignedAdvert, claimed, least_quorum, verified
 from federation.secagg.primitives import Words
 from federation.secagg.refusals import SumImplausible
 from federation.secagg.total import SecureSum
@@ -86,7 +86,7 @@ class SecureRounds:
         answers = self.asking.ask(
             dict.fromkeys(nodes, question),
             kind="train.advertise",
-            enough=needed,
+            enough=max(needed, least_quorum(len(nodes))),  # who is late now misses the whole run
             limit_seconds=self.plan.step_timeout_seconds,
         )
         adverts: dict[str, SignedAdvert] = {}
@@ -98,7 +98,7 @@ class SecureRounds:
                 continue
             offered = SignedAdvert(payload, signature)
             try:
-                community = claimed(offered).community
+                community = self._named_by(offered)
             except ForecastError as error:
                 answers.problems.append(str(error))
                 continue
@@ -109,6 +109,12 @@ class SecureRounds:
             self.node_of[community] = node
         self._require(1, len(adverts), needed, answers.reason)
         return adverts
+
+    def _named_by(self, offered: SignedAdvert) -> str:
+        """Whose keys these are. The nodes check it again: a false advert would stop them all."""
+        members = self.plan.members
+        advert = verified(offered, members=members) if members else claimed(offered)
+        return advert.community
 
     def gather(self, round_number: int, weights: Weights) -> Gathered:
         """One round with every dealer who is online; too few of them end the run."""

@@ -56,6 +56,6 @@ class SumImplausible(ForecastError):
 class PlainUpdateRefused(ForecastError):
     code = "secagg.plain_update_refused"
     message = (
-        "This node gives its update only to a secure sum: the district has {members} members. "
+        "This node gives its update only to a secure sum: the district has members enough, or had. "
         "Its operator can allow plain updates."
     )

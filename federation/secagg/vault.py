@@ -21,6 +21,7 @@ from federation.secagg.member import Member
 from federation.secagg.refusals import RoundRepeated, StepOutOfOrder
 
 AGE_SECONDS_MAX = 3 * 24 * 3600.0  # a run that ended badly leaves its file behind
+SUMS_MARK = "sums"
 LOCK_WAIT_SECONDS = 600.0
 LOCK_POLL_SECONDS = 0.1
 
@@ -35,6 +36,7 @@ class Vault:
         """Keep a member who is new to the run; a run is begun once."""
         if self.path.exists():
             raise RoundRepeated(round=0, what="begun")
+        (self.path.parent / SUMS_MARK).touch(mode=0o600)
         self.keep(member)
 
     def member(self) -> Member:
@@ -56,6 +58,11 @@ class Vault:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self.path)
+
+
+def knows_sums(folder: Path) -> bool:
+    """Whether this node ever began a secure sum."""
+    return (folder / SUMS_MARK).exists()
 
 
 @contextlib.contextmanager

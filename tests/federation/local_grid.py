@@ -14,6 +14,7 @@ RUN_CONFIG: dict[str, Any] = {
     "seed": 3,
     "min-nodes": 2,
     "protection": "auto",
+    "members": "{}",
     "update-norm-factor": 5.0,
     "round-timeout-seconds": 60,
     "step-timeout-seconds": 60,

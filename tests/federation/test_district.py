@@ -87,6 +87,7 @@ def test_a_secure_sum_survives_a_node_that_is_killed_in_the_middle(
         others = histories[:2] + histories[3:]
         present = [histories if count == CIRCLE else others for count in took_part]
         assert_close(weights_of.load(result.model), stepwise(present, recipe=recipe), atol=1e-5)
+        print(f"\nresults per round {took_part}")  # noqa: T201 (a figure)
         seconds, kilobytes = result.card["seconds"], result.card["bytes"] / 1000
         print(f"\n{CIRCLE} nodes, 3 rounds, one killed: {seconds} s, {kilobytes:.0f} kB received")  # noqa: T201 (a figure)
 

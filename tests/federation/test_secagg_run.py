@@ -23,6 +23,7 @@ from federation.loop import federate
 from federation.plain_rounds import as_record
 from federation.recipe import Recipe
 from federation.secagg import fixed_point
+from federation.secagg.adverts import Identity
 from federation.secagg.refusals import SumImplausible
 from federation.train import train_round
 from federation.updates import flat
@@ -97,7 +98,8 @@ def test_the_sum_gives_the_weights_of_the_plain_loop(make_contexts: Any, tmp_pat
     }
     assert card["privacy"] == {"unit": None, "epsilon": None, "delta": None}
     for n in range(NODES):
-        assert [path.name for path in (tmp_path / f"vault-{n}").iterdir()] == ["lock"]
+        kept = sorted(path.name for path in (tmp_path / f"vault-{n}").iterdir())
+        assert kept == ["lock", "sums"], "a finished run leaves no secrets"
         lines = [json.loads(line) for line in (tmp_path / f"left-{n}.jsonl").open()]
         assert [line["kind"] for line in lines].count("model_update") == 2
 
@@ -201,6 +203,33 @@ def test_a_node_of_four_gives_no_plain_update_unless_told(
         each.node_config["plain-updates"] = True
     card, _ = run(LocalGrid(contexts))
     assert card["protection"]["aggregation"] == protection
+
+
+def test_an_office_that_shortens_its_directory_gets_no_plain_update(
+    make_contexts: Any, tmp_path: Path
+) -> None:
+    contexts = make_contexts(4, **{"num-rounds": 1})
+    run(LocalGrid(contexts))
+    short = write_identities(tmp_path / "shorter", ["c0", "c1", "c2"])
+    for each, path in zip(contexts, short, strict=False):
+        each.node_config["identity"] = str(path)
+    with pytest.raises(RoundTooSmall, match="only to a secure sum"):
+        run(LocalGrid(contexts[:3]))
+
+
+def test_keys_in_anothers_name_stop_nobody_where_the_office_knows_its_members(
+    make_contexts: Any, tmp_path: Path
+) -> None:
+    """A fifth node says that it is c2; the office leaves it out, as every node would."""
+    contexts = make_contexts(5, **{"num-rounds": 1})
+    members = Identity.load(Path(contexts[0].node_config["identity"])).members
+    keys = json.dumps({name: key.hex() for name, key in members.items()})
+    impostor = write_identities(tmp_path / "impostor", ["c2"])
+    contexts[0].node_config["identity"] = str(impostor[0])
+    for each in contexts:
+        each.run_config["members"] = keys
+    card, _ = run(LocalGrid(contexts))
+    assert card["results_per_round"] == [4]
 
 
 def test_an_update_beyond_the_bound_is_shortened_by_its_own_node(make_contexts: Any) -> None:
