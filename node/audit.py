@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 from contracts.terms import ChainRefused, ChainUnavailable
 from node.app import Node
+from node.exchange import evidence
 from node.kernel.errors import DomainError
 from node.kernel.ports import Chain
 from node.ledger.audit import audit_ledger
@@ -30,6 +31,7 @@ class Audit:
     head: str
     chain: str
     problem: str
+    evidence: int = 0  # messages that peers signed and should not have: see /exchange/evidence
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -41,6 +43,7 @@ async def audit(node: Node, chain: Chain | None) -> Audit:
         books = audit_ledger(session)
         problem = books.problem or settlement.audit_receipts(session)
         booked = settlement.settled_position(session)
+        pieces = evidence.count(session)
     chain_says = CHAIN_NOT_CONFIGURED
     member = node.membership and node.membership.directory.member(node.community)
     if chain is not None and member:
@@ -55,4 +58,4 @@ async def audit(node: Node, chain: Chain | None) -> Audit:
                 problem = problem or (
                     f"the chain shows {on_chain} minutes, our books say {expected}"
                 )
-    return Audit(not problem, books.entries, books.head, chain_says, problem)
+    return Audit(not problem, books.entries, books.head, chain_says, problem, pieces)

@@ -11,6 +11,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from node import migrations, settings
+from node.exchange import commands
 from node.kernel.clock import SystemClock
 from node.kernel.ids import new_id
 from node.kernel.terminal import run, say
@@ -212,6 +213,8 @@ def audit(directory: Directory, as_json: Json = False) -> None:
         found = asyncio.run(audit_node(node, chain))
     head = found.head[:16]
     sentence = f"{found.entries} entries up to {head}…: the books fit. Chain: {found.chain}."
+    if found.evidence:
+        sentence += f" Evidence against neighbours: {found.evidence}, see /exchange/evidence."
     if found.ok or as_json:
         say(found.as_json(), as_json=as_json, sentence=sentence)
     if not found.ok:
@@ -244,6 +247,9 @@ def _node(directory: Path) -> Iterator[Any]:
         yield node
     finally:
         node.close()
+
+
+commands.add_to(app, _node)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from node.app import Node
 from node.enrolment.directory import load_membership
-from node.exchange import home
+from node.exchange import compare, home
 from node.forecast import comparison, exporting
 from node.forecast.rules import HistoryTooShort, local_day
 from node.kernel.errors import BadInput, DomainError
@@ -140,6 +140,8 @@ async def _sweep(node: Node) -> None:
         ledger.expire_holds(session, node.clock)
         shelf.release_overdue(session, node.clock)
         home.expire_passes(session, node.clock)
+        if node.sealer is not None:
+            compare.compare_due(session, node.clock, node.sealer)
 
     while True:
         try:

@@ -57,6 +57,7 @@ class BatchStatement(Base):
     __tablename__ = "batch_statement"
     round_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     statement_id: Mapped[UUID] = mapped_column(primary_key=True)
+    path: Mapped[bytes | None] = mapped_column(LargeBinary)  # up to the batch's Merkle root
 
 
 class SubmittedRound(Base):

@@ -17,7 +17,7 @@ from node.kernel.messages import Sealer
 from node.kernel.ports import Chain, Clock
 from node.ledger.model import HEAD
 from node.peer import wire
-from node.settlement import rules, service
+from node.settlement import proof, rules, service
 from node.settlement.model import Batch
 from node.settlement.service import Verify
 
@@ -95,6 +95,7 @@ class SettlementRounds:
         own = await self._check_entry(chain, batch.entries)
         signature = await asyncio.to_thread(chain.sign_batch, batch, self._settlement_key)
         digest = await asyncio.to_thread(chain.digest, batch)
+        paths = proof.statement_paths(self._sealer.community, contents, proposal.statements)
 
         def store(session: Session) -> None:
             statement_ids = service.own_statements(
@@ -107,10 +108,15 @@ class SettlementRounds:
                 signature=signature,
                 signed_at=self._clock.now(),
             )
-            service.keep_batch(session, kept, statement_ids)
+            service.keep_batch(session, kept, statement_ids, paths)
 
         await self._database.run(store)
         return signature
+
+    def own_number(self) -> int | None:
+        """Our number on the chain, if the office has given us one."""
+        member = self._directory().member(self._sealer.community)
+        return member.number if member else None
 
     def _state_and_propose(self, session: Session) -> int:
         service.state_debts(session, self._clock, self._sealer, wire.encode_statement)

@@ -5,7 +5,7 @@ statement is settled once at most, and nothing of it is ever taken back: what is
 round waits for the next.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -202,12 +202,23 @@ def own_statements(
     return concerning
 
 
-def keep_batch(session: Session, batch: Batch, statement_ids: Sequence[UUID]) -> None:
-    """Store what we are about to sign, before anybody sees the signature."""
+def keep_batch(
+    session: Session,
+    batch: Batch,
+    statement_ids: Sequence[UUID],
+    paths: Mapping[UUID, bytes] | None = None,
+) -> None:
+    """Store what we are about to sign, before anybody sees the signature.
+
+    `paths` lead from each of our statements to the batch's Merkle root: the other statements are
+    not kept, so this is the moment to write down what proves ours.
+    """
     if session.get(Batch, batch.round_id) is None:
         session.add(batch)
         for statement_id in statement_ids:
-            session.add(BatchStatement(round_id=batch.round_id, statement_id=statement_id))
+            path = (paths or {}).get(statement_id)
+            row = BatchStatement(round_id=batch.round_id, statement_id=statement_id, path=path)
+            session.add(row)
 
 
 def settle(

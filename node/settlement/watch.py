@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 import structlog
 from sqlalchemy.orm import Session
 
-from contracts.terms import BatchSettled, ChainRefused, ChainUnavailable
+from contracts.terms import BatchSettled, ChainRefused, ChainUnavailable, Status
 from node.enrolment.refusals import OfficeUnreachable
 from node.enrolment.rounds import BatchProposal
+from node.exchange import limits
+from node.exchange.model import ToldLimit
 from node.kernel.db import Database
 from node.kernel.errors import DomainError
 from node.kernel.ports import Chain, Clock
@@ -54,6 +56,7 @@ class ChainWatch:
             try:
                 while await self.look():
                     pass
+                await self.learn_limit()
             except (ChainUnavailable, OfficeUnreachable) as outage:
                 log.info("chain_watch_waits", why=outage.code)
             except (ChainRefused, DomainError) as refusal:
@@ -76,6 +79,23 @@ class ChainWatch:
             await self._book(event)
         await self._database.run(lambda session: _keep(session, until, block_hash))
         return until < last
+
+    async def learn_limit(self) -> None:
+        """Keep the chain's debt limit: no promise of ours may pass what the chain will settle."""
+        number = self._rounds.own_number()
+        if number is None:
+            return
+        position = await asyncio.to_thread(self._chain.position, number)
+        with self._database.read() as session:
+            known = session.get(ToldLimit, limits.CHAIN)
+        is_new = known is None or known.minutes != position.debt_limit_minutes
+        if position.status is not Status.ACTIVE or not is_new:
+            return
+        await self._database.run(
+            lambda session: limits.keep_told(
+                session, self._clock, source=limits.CHAIN, minutes=position.debt_limit_minutes
+            )
+        )
 
     async def _resume(self) -> int:
         """The next block to read: after the checkpoint, or before it if the chain changed there."""

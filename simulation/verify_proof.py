@@ -1,0 +1,206 @@
+"""Check that an hour is in a settled batch, trusting the chain and none of the node's code.
+
+Standard library, `cryptography` for Ed25519, and the contract's own client: nothing of `node`.
+What is checked, in this order: the receipt is under its statement's Merkle root; both communities
+signed the statement; the statement is under the batch's root; the contract's event has that root.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from contracts.terms import BatchSettled, ChainRefused, ChainUnavailable
+
+FORMAT = "linli/proof/v1"
+STATEMENT_CONTEXT = b"linli/statement/v1\0"
+FILE_BYTES_MAX = 4_000_000
+EXIT_REFUSED = 2
+_VARINT, _BYTES = 0, 2
+
+
+class ProofWrong(Exception):
+    """The file proves nothing, and the sentence says why."""
+
+    code = "proof.wrong"
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What the file proves."""
+
+    kind: str
+    receipt_id: str
+    debtor: str
+    creditor: str
+    minutes: int
+    captured_at_us: int
+    transaction: str
+
+
+def verify(proof: Any, event: BatchSettled | None) -> Proven:
+    """Check every step of a proof against the contract's event; raises ProofWrong."""
+    try:
+        return _verify(proof, event)
+    except (KeyError, TypeError, ValueError, IndexError) as problem:
+        raise ProofWrong(f"The file is no proof: {type(problem).__name__} {problem}.") from problem
+
+
+def fetch(proof: Any, rpc: str) -> BatchSettled | None:
+    """The contract's event that the proof names; None where the chain has none such."""
+    from contracts.client import SettlementChain  # web3: only when a chain is asked
+
+    try:
+        contract, chain_id = str(proof["chain"]["contract"]), int(proof["chain"]["chain_id"])
+        block = int(proof["batch"]["block"])
+    except (KeyError, TypeError, ValueError) as problem:
+        raise ProofWrong(f"The file names no chain: {problem}.") from problem
+    chain = SettlementChain(rpc, contract_address=contract, chain_id=chain_id)
+    chain.assert_chain()
+    wanted = str(proof["batch"]["transaction"]).lower()
+    found = chain.settled_batches(block, block)
+    return next((one for one in found if "0x" + one.transaction_hash.hex() == wanted), None)
+
+
+def read(path: Path) -> Any:
+    """The proof in a file; raises ProofWrong."""
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise ProofWrong(f"{path} is larger than any proof.")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise ProofWrong(f"{path} cannot be read: {problem}") from problem
+
+
+def _verify(proof: Any, event: BatchSettled | None) -> Proven:
+    if proof["format"] != FORMAT:
+        raise ProofWrong(f"This is not a proof of the form {FORMAT}.")
+    kind, receipt_id, debtor, creditor, minutes, at_us = _leaf(proof["leaf"])
+    payload = bytes.fromhex(proof["statement"]["payload"])
+    statement = _statement(payload)
+    if (statement["debtor"], statement["creditor"]) != (debtor, creditor):
+        raise ProofWrong("The statement is between other communities than the receipt.")
+    root = _climb(proof["leaf"].encode(), proof["receipt_path"])
+    if root != statement["merkle_root"]:
+        raise ProofWrong("The receipt is not under the statement's Merkle root.")
+    for side, name in (("debtor", debtor), ("creditor", creditor)):
+        _check_signature(proof, side, name, payload)
+    if event is None:
+        raise ProofWrong("The chain has no such batch in that transaction and block.")
+    if "0x" + event.round_id.hex() != proof["batch"]["round_id"]:
+        raise ProofWrong("The chain's batch is of another round.")
+    if _climb(payload, proof["statement_path"]) != event.merkle_root:
+        raise ProofWrong("The statement is not under the Merkle root that the chain has.")
+    return Proven(
+        kind, receipt_id, debtor, creditor, minutes, at_us, "0x" + event.transaction_hash.hex()
+    )
+
+
+def _leaf(text: str) -> tuple[str, str, str, str, int, int]:
+    parts = text.split("|")
+    if len(parts) != 7 or parts[0] != "linli/receipt/v1":
+        raise ProofWrong("The leaf is not a receipt.")
+    _form, kind, receipt_id, debtor, creditor, minutes, at_us = parts
+    return kind, receipt_id, debtor, creditor, int(minutes), int(at_us)
+
+
+def _climb(content: bytes, path: Sequence[Any]) -> bytes:
+    """The Merkle root that a leaf and its path lead to (RFC 6962's prefixes)."""
+    current = hashlib.sha256(b"\x00" + content).digest()
+    for step in path:
+        neighbour = bytes.fromhex(step["hash"])
+        if len(neighbour) != 32 or step["side"] not in ("left", "right"):
+            raise ProofWrong("A step of a path is not a hash with a side.")
+        pair = neighbour + current if step["side"] == "left" else current + neighbour
+        current = hashlib.sha256(b"\x01" + pair).digest()
+    return current
+
+
+def _check_signature(proof: Any, side: str, name: str, payload: bytes) -> None:
+    key = bytes.fromhex(proof["signing_keys"][name])
+    signature = bytes.fromhex(proof["statement"][f"{side}_signature"])
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, STATEMENT_CONTEXT + payload)
+    except InvalidSignature:
+        raise ProofWrong(f"{name} has not signed the statement with that key.") from None
+
+
+def _statement(payload: bytes) -> dict[str, Any]:
+    """The fields of a serialized peer.proto Statement that matter here."""
+    names = {2: "debtor", 3: "creditor", 6: "merkle_root"}
+    found: dict[str, Any] = {"debtor": "", "creditor": "", "merkle_root": b""}
+    for number, value in _fields(payload):
+        if number in names and isinstance(value, bytes):
+            name = names[number]
+            found[name] = value if name == "merkle_root" else value.decode()
+    return found
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """(field number, value) of each field on a protobuf message's top level."""
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        number, wire_type = tag >> 3, tag & 7
+        value, position = _varint(message, position)
+        if wire_type == _VARINT:
+            yield number, value
+        elif wire_type == _BYTES:
+            if position + value > len(message):
+                raise ProofWrong("The statement is cut off.")
+            yield number, message[position : position + value]
+            position += value
+        else:
+            raise ProofWrong("The statement is not one of ours.")
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    value, shift = 0, 0
+    while True:
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+        if shift > 63:
+            raise ProofWrong("The statement is not one of ours.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m simulation.verify_proof FILE --rpc URL`: 0 and a sentence, or 2 and the reason."""
+    parser = argparse.ArgumentParser(description="Check a file of linli-node prove on the chain.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--rpc", required=True, help="JSON-RPC address of the chain")
+    given = parser.parse_args(arguments)
+    return run(given.file, given.rpc, as_json=False)
+
+
+def run(file: Path, rpc: str, *, as_json: bool) -> int:
+    """Check a file and say what it proves; the exit status."""
+    try:
+        proof = read(file)
+        proven = verify(proof, fetch(proof, rpc))
+    except (ProofWrong, ChainRefused, ChainUnavailable) as problem:
+        sys.stderr.write(f"{problem} ({problem.code})\n")
+        return EXIT_REFUSED
+    if as_json:
+        sys.stdout.write(json.dumps({"proven": True, **proven.__dict__}) + "\n")
+    else:
+        sys.stdout.write(
+            f"Proven: {proven.debtor} owed {proven.creditor} {proven.minutes} minutes "
+            f"({proven.kind} {proven.receipt_id}), settled by {proven.transaction}. "
+            "Compare the two signing keys in the file with the district's directory.\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

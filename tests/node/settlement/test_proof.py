@@ -1,0 +1,206 @@
+"""A resident can prove an hour: the file is enough, and a changed one proves nothing."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.terms import BatchSettled
+from node.kernel import merkle
+from node.kernel.ids import derived_id
+from node.peer import wire
+from node.settlement import proof, service
+from node.settlement.model import Batch, Statement
+from node.settlement.proof import NotOnChain
+from simulation import verify_proof
+from simulation.verify_proof import ProofWrong, verify
+from tests.node.exchange.acts import agree_back, offer_back, reversal_id
+from tests.node.two_nodes import (
+    ELDER,
+    HOME,
+    HOST,
+    VOLUNTEER,
+    District,
+    Side,
+    exchange_id,
+    two_nodes,
+)
+
+ROUND, TRANSACTION = b"r" * 32, b"t" * 32
+OTHERS = [b"a statement of two others", b"another one", b"and a third"]
+
+
+@pytest.fixture
+def district(tmp_path: Path) -> Iterator[District]:
+    """Five exchanges and a reversal, stated in both directions and signed by both."""
+    with two_nodes(tmp_path) as district:
+        for number in range(5):
+            district.help_guest(number, minutes=30 + number)
+        offer_back(district.host, exchange_id(0), minutes=10)
+        district.drain()
+        agree_back(district.home)
+        district.drain()
+        for side in district.sides:
+            side.do(lambda session, side=side: state(session, side))  # type: ignore[misc]  # the default binds the loop's value
+        district.drain()
+        yield district
+
+
+def state(session: Session, side: Side) -> None:
+    service.state_debts(session, side.clock, side.sealer, wire.encode_statement)
+    session.flush()
+    service.propose_open(session, side.clock, side.sealer, wire.decode_statement)
+
+
+def settle(district: District) -> BatchSettled:
+    """Both statements are in a batch with those of others, and the chain has it."""
+    rows = district.home.ask(lambda session: session.scalars(select(Statement)).all())
+    own = sorted((row.payload for row in rows), key=lambda one: wire.decode_statement(one).debtor)
+    payloads = [OTHERS[0], own[0], *OTHERS[1:], own[1]]
+    contents = [wire.decode_statement(one) if one in own else None for one in payloads]
+    for side in district.sides:
+        paths = {
+            content.statement_id: proof._packed(merkle.proof(payloads, index))
+            for index, content in enumerate(contents)
+            if content is not None
+        }
+        batch = Batch(
+            round_id=ROUND,
+            digest=bytes(32),
+            delta_minutes=0,
+            signature=bytes(65),
+            signed_at=side.clock.now(),
+        )
+
+        def keep(
+            session: Session, side: Side = side, batch: Batch = batch, paths: Any = paths
+        ) -> None:
+            service.keep_batch(session, batch, list(paths), paths)
+            session.flush()
+            service.settle(
+                session,
+                side.clock,
+                side.community,
+                round_id=ROUND,
+                transaction="0x" + TRANSACTION.hex(),
+                block=7,
+            )
+
+        side.do(keep)
+    return BatchSettled(ROUND, merkle.root(payloads), (), 7, bytes(32), TRANSACTION)
+
+
+def proven(side: Side, receipt_id: Any = None) -> Any:
+    keys = {
+        name: one.key.public_key().public_bytes_raw() for name, one in side.network.sides.items()
+    }
+    found = side.ask(
+        lambda session: proof.prove(
+            session,
+            side.community,
+            exchange_id=receipt_id or exchange_id(2),
+            signing_keys=keys,
+            contract="0x" + "ab" * 20,
+            chain_id=31337,
+        )
+    )
+    return json.loads(json.dumps(found))
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_either_side_can_prove_every_hour(district: District, number: int) -> None:
+    event = settle(district)
+    for side in district.sides:
+        found = verify(proven(side, exchange_id(number)), event)
+        assert (found.debtor, found.creditor, found.minutes) == (HOME, HOST, 30 + number)
+        assert found.kind == "capture"
+
+
+def test_what_went_back_can_be_proven_too(district: District) -> None:
+    event = settle(district)
+    found = verify(proven(district.home, reversal_id()), event)
+    assert (found.kind, found.debtor, found.minutes) == ("reversal", HOST, 10)
+
+
+def test_a_proof_names_no_resident(district: District) -> None:
+    settle(district)
+    text = json.dumps(proven(district.home))
+    assert str(ELDER) not in text
+    assert str(VOLUNTEER) not in text
+
+
+def other_root(event: BatchSettled) -> BatchSettled:
+    return BatchSettled(event.round_id, bytes(32), (), 7, bytes(32), TRANSACTION)
+
+
+CHANGES: dict[str, Callable[[Any], None]] = {
+    "more minutes": lambda one: one.update(leaf=one["leaf"].replace("|32|", "|320|")),
+    "another creditor": lambda one: one.update(leaf=one["leaf"].replace(HOST, "willow-bank")),
+    "no path": lambda one: one.update(receipt_path=[]),
+    "a path that is no hash": lambda one: one["receipt_path"].append({"side": "left", "hash": ""}),
+    "another batch": lambda one: one.update(statement_path=[]),
+    "a forged signature": lambda one: one["statement"].update(debtor_signature="00" * 64),
+    "another key": lambda one: one["signing_keys"].update({HOST: one["signing_keys"][HOME]}),
+    "no key": lambda one: one["signing_keys"].pop(HOST),
+    "another round": lambda one: one["batch"].update(round_id="0x" + "00" * 32),
+    "no statement": lambda one: one.pop("statement"),
+    "a cut statement": lambda one: one["statement"].update(
+        payload=one["statement"]["payload"][:20]
+    ),
+    "another form": lambda one: one.update(format="linli/proof/v2"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_proof_proves_nothing(district: District, change: str) -> None:
+    event = settle(district)
+    changed = copy.deepcopy(proven(district.home))
+    CHANGES[change](changed)
+    with pytest.raises(ProofWrong):
+        verify(changed, event)
+
+
+def test_the_chain_decides(district: District) -> None:
+    event = settle(district)
+    with pytest.raises(ProofWrong):
+        verify(proven(district.home), other_root(event))
+    with pytest.raises(ProofWrong):
+        verify(proven(district.home), None)
+
+
+def test_what_is_not_settled_is_not_proven(district: District) -> None:
+    with pytest.raises(NotOnChain, match="agreed"):
+        proven(district.home)
+    with pytest.raises(NotOnChain, match="no receipt"):
+        proven(district.home, derived_id("no such"))
+    district.help_guest(9, minutes=15)
+    with pytest.raises(NotOnChain, match="next statement"):
+        proven(district.home, exchange_id(9))
+
+
+def test_a_file_that_is_none_is_said_to_be_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "proof.json"
+    assert verify_proof.run(file, "http://127.0.0.1:1", as_json=False) == 2
+    for content in ("no json", "{}", "[]", '{"chain": {"contract": 1}}'):
+        file.write_text(content, encoding="utf-8")
+        assert verify_proof.main([str(file), "--rpc", "http://127.0.0.1:1"]) == 2
+    assert "proof.wrong" in capsys.readouterr().err
+
+
+def test_the_paths_of_a_proposal_are_those_of_our_statements(district: District) -> None:
+    rows = district.home.ask(lambda session: session.scalars(select(Statement)).all())
+    payloads = [row.payload for row in rows]
+    contents = [wire.decode_statement(one) for one in payloads]
+    paths = proof.statement_paths(HOME, contents, payloads)
+    assert paths.keys() == {row.id for row in rows}
+    for content, payload in zip(contents, payloads, strict=True):
+        steps = proof._unpacked(paths[content.statement_id])
+        assert merkle.is_proven(payload, steps, merkle.root(payloads))
+    assert proof.statement_paths("willow-bank", contents, payloads) == {}
