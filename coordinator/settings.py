@@ -8,6 +8,7 @@ from coordinator.refusals import OfficeMissing, OfficeUnreadable
 
 DEFAULT_CHAIN_ID = 20_260  # the embedded devchain's
 DEFAULT_DEBT_LIMIT_MINUTES = 6_000
+DEFAULT_COUNT_EPSILON = 1.0
 DEBT_LIMIT_MINUTES_MAX = 2**24 - 1  # the contract's uint24
 DEFAULT_PORTS = {"enrol": 7400, "member": 7401, "http": 7402, "superlink": 7403}
 LOOPBACK = "127.0.0.1"
@@ -87,6 +88,7 @@ class Office:
     rpc_url: str | None = None
     chain_id: int = DEFAULT_CHAIN_ID
     debt_limit_minutes: int = DEFAULT_DEBT_LIMIT_MINUTES
+    count_epsilon: float = DEFAULT_COUNT_EPSILON  # what a training promises each resident
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ class TrainingPlan:
     learning_rate: float = 3e-3
     seed: int = 0
     protection: str = "auto"  # sums only from four communities on; see federation/plan.py
+    count_epsilon: float = 0.0  # noise that every node's counts must have; 0: not asked for
+    update_noise_multiplier: float = 0.0  # of the norm bound, on each sum; see federation/privacy.py
     update_norm_factor: float = 5.0  # bounds one community's change; see federation/updates.py
     members: Mapping[str, bytes] = field(default_factory=dict)  # Ed25519 public keys by community
     round_timeout_seconds: int = 180
@@ -279,6 +281,8 @@ class SuperLink:
             "protection": plan.protection,
             "members": json.dumps({name: key.hex() for name, key in plan.members.items()}),
             "update-norm-factor": float(plan.update_norm_factor),
+            "count-epsilon": float(plan.count_epsilon),
+            "update-noise-multiplier": float(plan.update_noise_multiplier),
             "round-timeout-seconds": plan.round_timeout_seconds,
             "step-timeout-seconds": plan.step_timeout_seconds,
             "grace-seconds": plan.grace_seconds,

@@ -210,6 +210,7 @@ class TrainingWork:
             local_steps=may_begin.local_steps,
             seed=may_begin.seed,
             members=members,
+            count_epsilon=self.settings.office.count_epsilon,
         )
         log.info("training_started", run=run_id, attempt=may_begin.attempt)
         try:

@@ -24,11 +24,11 @@ from flwr.app import (
 )
 from flwr.clientapp import ClientApp
 
-from federation import updates
+from federation import privacy, updates
 from federation import weights as weights_of
 from federation.data import load_export
 from federation.errors import ModelInvalid, RunConfigInvalid
-from federation.plan import norm_factor_in, recipe_in
+from federation.plan import norm_factor_in, privacy_in, recipe_in
 from federation.secagg import fixed_point
 from federation.secagg.adverts import MEMBERS_MIN, Identity, SignedAdvert
 from federation.secagg.member import Member
@@ -37,6 +37,7 @@ from federation.secagg.vault import knows_sums, locked
 from federation.weights import Update, Weights
 
 UPDATE, KEYS = "model_update", "training_keys"  # kinds of what leaves the house
+NOISE_MULTIPLIER = "update-noise-multiplier"
 T = TypeVar("T")
 
 app = ClientApp()
@@ -46,6 +47,8 @@ app = ClientApp()
 def train(message: Message, context: Context) -> Message:
     """Fit the global weights and send the result as it is: only where nothing safer can be done."""
     _refuse_plain_where_sums_are_possible(context)
+    if privacy_in(context.run_config, NOISE_MULTIPLIER):  # noise for a sum protects no single one
+        raise RunConfigInvalid(name=NOISE_MULTIPLIER, value="without a secure sum")
     update = _trained(message, context)
     arrays = ArrayRecord({name: Array(array) for name, array in update.weights.items()})
     metrics = MetricRecord({"num-examples": update.examples, "train-loss": update.loss})
@@ -103,6 +106,14 @@ def mask(message: Message, context: Context) -> Message:
             factor=norm_factor_in(context.run_config),
         )
         contribution = _contribution(start, _trained(message, context), norm_max=norm_max)
+        if multiplier := privacy_in(context.run_config, NOISE_MULTIPLIER):
+            assert member.roster is not None, "checked with the round"
+            contribution = _noised(
+                contribution,
+                norm_max=norm_max,
+                multiplier=multiplier,
+                members=member.roster.quorum,
+            )
         masked = member.mask(
             round_number,
             participants,
@@ -143,9 +154,12 @@ def _refuse_plain_where_sums_are_possible(context: Context) -> None:
 def _trained(message: Message, context: Context) -> Update:
     from federation.train import train_round  # torch takes seconds: only where it is needed
 
+    history = load_export(_own_path(context, "export"))
+    promised = privacy_in(context.run_config, "count-epsilon")
+    privacy.check_promise(own_epsilon=history.noise_epsilon, promised=promised)
     return train_round(
         _weights_in(message),
-        load_export(_own_path(context, "export")),
+        history,
         recipe=recipe_in(context.run_config),
         round_number=_round_number(message),
     )
@@ -156,6 +170,19 @@ def _contribution(start: Weights, update: Update, *, norm_max: float) -> fixed_p
     change = updates.flat(update.weights) - updates.flat(start)
     values, is_clipped = fixed_point.clipped_to(change, norm_max=norm_max)
     return fixed_point.Contribution(values, update.examples, update.loss, is_clipped)
+
+
+def _noised(
+    contribution: fixed_point.Contribution, *, norm_max: float, multiplier: float, members: int
+) -> fixed_point.Contribution:
+    """With this community's share of the noise, and nothing exact beside it.
+
+    Every community counts once, for how many examples it has is its own; so is its loss.
+    """
+    values = privacy.share_of_noise(
+        contribution.values, norm_max=norm_max, multiplier=multiplier, members=members
+    )
+    return fixed_point.Contribution(values, examples=1, loss=0.0, is_clipped=False)
 
 
 def _round_number(message: Message) -> int:

@@ -47,3 +47,8 @@ class NotEnoughNodes(ForecastError):
 class RoundTooSmall(ForecastError):
     code = "forecast.round_too_small"
     message = "Round {round} brought {results} results; at least {needed} are needed. {reason}"
+
+
+class PrivacyTooWeak(ForecastError):
+    code = "forecast.privacy_too_weak"
+    message = "The run promises epsilon {run} for one request; the counts here have {own}."

@@ -14,6 +14,7 @@ from federation.robust import STRATEGIES
 from federation.weights import Weights
 
 NORM_FACTOR_MAX = 100.0
+PRIVACY_MAX = 1000.0
 AUTO, SECURE, MEAN = "auto", "secure", "mean"
 PROTECTIONS = (AUTO, SECURE, MEAN, *STRATEGIES)
 LIMITS = {
@@ -40,6 +41,8 @@ class Plan:
     wait_timeout_seconds: int  # for enough nodes to be there
     protection: str
     norm_factor: float  # bounds one community's change, where the sum is secure
+    count_epsilon: float  # every community's counts are noised at least so strongly; 0: not asked
+    noise_multiplier: float  # of the norm bound, on each round's sum; 0: none
     recipe: Recipe
     members: Mapping[str, bytes]  # the directory's keys by community; empty: the nodes check alone
     directory: Path
@@ -71,6 +74,8 @@ class Plan:
             wait_timeout_seconds=values["wait-timeout-seconds"],
             protection=protection,
             norm_factor=norm_factor_in(config),
+            count_epsilon=privacy_in(config, "count-epsilon"),
+            noise_multiplier=privacy_in(config, "update-noise-multiplier"),
             recipe=recipe_in(config),
             members=_members_in(config),
             directory=directory,
@@ -97,6 +102,14 @@ def _members_in(config: Mapping[str, Any]) -> Mapping[str, bytes]:
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunConfigInvalid(name="members", value="(not keys by community)") from error
+
+
+def privacy_in(config: Mapping[str, Any], name: str) -> float:
+    """How much privacy a run promises or adds; 0 for none, see federation/privacy.py."""
+    value = config.get(name)
+    if type(value) is not float or not 0 <= value <= PRIVACY_MAX:
+        raise RunConfigInvalid(name=name, value=str(value))
+    return value
 
 
 def norm_factor_in(config: Mapping[str, Any]) -> float:

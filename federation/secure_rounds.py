@@ -6,6 +6,7 @@ check of a sum is its length: honest nodes bound their updates, so a mean beyond
 that somebody did not.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from federation.weights import Weights
 
 SHARE_GRACE_SECONDS = 3.0  # a few shares more than the quorum mend one that is wrong
 NORM_TOLERANCE = 1e-3  # quantisation and rounding
+NOISE_REACH = 1.2  # of its usual length: what honest noise may add to a mean
 
 
 @dataclass
@@ -137,7 +139,9 @@ class SecureRounds:
         norm_max = norm_bound(
             self.plan.recipe, round_number=round_number, factor=self.plan.norm_factor
         )
-        found = _checked(round_number, words, members=len(masked), norm_max=norm_max)
+        noise = NOISE_REACH * self.plan.noise_multiplier * math.sqrt(NUMBERS) / self.total.quorum
+        reach = norm_max * (1 + noise)
+        found = _checked(round_number, words, members=len(masked), norm_max=reach)
         return Gathered(
             weights=moved(weights, found.mean),
             loss=found.loss,

@@ -14,6 +14,7 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from federation import privacy
 from federation import weights as weights_of
 from federation.asking import Asking
 from federation.errors import ForecastError
@@ -50,7 +51,12 @@ def main(grid: Grid, context: Context) -> None:
         "started_at": _moment(started),
         "finished_at": _moment(ended),
         "protection": done.protection,
-        "privacy": {"unit": None, "epsilon": None, "delta": None},  # by whoever accounts for it
+        "privacy": privacy.card_entry(
+            count_epsilon=plan.count_epsilon,
+            noise_multiplier=plan.noise_multiplier,
+            rounds=plan.rounds,
+            communities=max(each.asked for each in done.rounds),
+        ),
     }
     _write_json(plan.directory / "card.json", card)  # last: a card vouches for a whole run
 

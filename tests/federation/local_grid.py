@@ -16,6 +16,8 @@ RUN_CONFIG: dict[str, Any] = {
     "protection": "auto",
     "members": "{}",
     "update-norm-factor": 5.0,
+    "count-epsilon": 0.0,
+    "update-noise-multiplier": 0.0,
     "round-timeout-seconds": 60,
     "step-timeout-seconds": 60,
     "grace-seconds": 1,
