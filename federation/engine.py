@@ -5,7 +5,7 @@ stacked weights: docs/benchmarks.md). Gives the weights of `loop.federate` to ro
 exactly the same weights however many communities are held in memory at once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,10 +16,12 @@ from federation import weights as weights_of
 from federation.data import FEATURES, HORIZON_DAYS, Floats, History, build_windows, training_origins
 from federation.loop import Federated
 from federation.recipe import Recipe, draw_batches, lot_of
-from federation.step import take_steps
+from federation.step import Rules, take_steps
 from federation.weights import Weights
 
 threadpool_limits(limits=1)  # two threads on two busy cores are ten times slower
+
+RULES = Rules()
 
 Layers = tuple[Floats, ...]  # the arrays of SHAPES in order, matrices as (in, out)
 OnRound = Callable[[int, Weights, float], None]  # round number, global weights, mean loss
@@ -85,12 +87,22 @@ def federate(
     that they are built anew every round, which costs time and changes nothing else."""
     size = held_max or max(1, len(histories))
     chunks = [histories[first : first + size] for first in range(0, len(histories), size)]
-    held = [gather(chunks[0])] if len(chunks) == 1 else None
-    return federate_members(lambda: held or map(gather, chunks), recipe=recipe, on_round=on_round)
+    members = [gather(chunks[0])] if len(chunks) == 1 else _Rebuilt(chunks)
+    return federate_members(members, recipe=recipe, on_round=on_round)
+
+
+class _Rebuilt:
+    """Chunks of members, built each time they are asked for and forgotten after."""
+
+    def __init__(self, chunks: Sequence[Sequence[History]]) -> None:
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[Sequence[Member]]:
+        return map(gather, self._chunks)
 
 
 def federate_members(
-    chunks: Callable[[], Iterator[Sequence[Member]] | Sequence[Sequence[Member]]],
+    chunks: Iterable[Sequence[Member]],  # gone through once a round
     *,
     recipe: Recipe,
     start: Weights | None = None,
@@ -102,7 +114,7 @@ def federate_members(
     for round_number in range(1, recipe.rounds + 1):
         sums = [np.zeros(layer.shape) for layer in weights]
         loss_sum, examples = 0.0, 0
-        for member in (member for chunk in chunks() for member in chunk):
+        for member in (member for chunk in chunks for member in chunk):
             mine, loss = _take_round(weights, member, recipe=recipe, round_number=round_number)
             for total, layer in zip(sums, mine, strict=True):
                 total += layer.astype(np.float64) * len(member)
@@ -136,6 +148,7 @@ def _take_round(
         member.noise,
         batches,
         recipe.learning_rate_in(round_number),
+        RULES,
     )
     return mine, float(loss)
 

@@ -52,6 +52,12 @@ class Recipe:
         return round_number
 
 
+LOCAL_STEPS = 10  # a round, where a community trains alone: one history is overfitted sooner
+CENTRAL_STEPS = 150  # a round, where all histories lie in one place
+PRIVATE_ROUNDS = 100  # on noised counts: more rounds cost no privacy and average the noise out
+HOME = Recipe(rounds=10, local_steps=10, learning_rate=1e-3)  # on exact counts, after those rounds
+
+
 def lot_of(history: History) -> int:
     """A number of the history's own, so that communities do not all draw the same days.
 

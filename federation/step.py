@@ -5,7 +5,7 @@ community at a time, so that its weights stay in the processor's cache, and noth
 between steps. Tests hold these lines against torch's; this file exists for speed alone.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -19,14 +19,20 @@ from federation.recipe import (
     STEP_FLOOR,
 )
 
-# Every constant in single precision: one double among them would make the whole line double.
+# Every number in single precision: one double among them would make the whole line double.
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
-LOG_MAX = np.float32(LOG_MULTIPLIER_MAX)
-COUNT_SPREAD = np.float32(SPREAD)
-REACH = np.float32(MISS_MAX)
-FLOOR = np.float32(STEP_FLOOR)
-MEAN_SHARE = np.float32(1 - MEAN_DECAY)
-SQUARE_KEPT, SQUARE_SHARE = np.float32(SQUARE_DECAY), np.float32(1 - SQUARE_DECAY)
+
+
+class Rules(NamedTuple):
+    """The recipe's constants as arguments: numba's cache would not notice that they changed."""
+
+    log_max: np.float32 = np.float32(LOG_MULTIPLIER_MAX)
+    spread: np.float32 = np.float32(SPREAD)
+    miss_max: np.float32 = np.float32(MISS_MAX)
+    step_floor: np.float32 = np.float32(STEP_FLOOR)
+    mean_decay: float = MEAN_DECAY
+    square_decay: float = SQUARE_DECAY
+
 
 compiled = numba.njit(cache=True, fastmath=True, error_model="numpy")
 
@@ -40,6 +46,7 @@ def take_steps(
     noise: Any,
     batches: Any,  # (steps, B) indices of windows
     learning_rate: float,
+    rules: Rules,
 ) -> float:
     """Follow the quasi-score for all steps; returns the mean scaled square of the misses."""
     w1, b1, w2, b2, w3, b3 = weights
@@ -85,7 +92,7 @@ def take_steps(
         np.dot(first, w2, second)
         _activate(second, b2, slope2)
         np.dot(second, w3, output)
-        loss_sum += _score(output, b3, batch, level, targets, noise)
+        loss_sum += _score(output, b3, batch, level, targets, noise, rules)
         np.dot(second.T, output, gradient[4])
         _sum_rows(output, gradient[5])
         np.dot(output, w3.T, back2)
@@ -96,16 +103,16 @@ def take_steps(
         _scale(back1, slope1)
         np.dot(x.T, back1, gradient[0])
         _sum_rows(back1, gradient[1])
-        mean_kept *= MEAN_DECAY
-        square_kept *= SQUARE_DECAY
+        mean_kept *= rules.mean_decay
+        square_kept *= rules.square_decay
         rate = np.float32(learning_rate / (1 - mean_kept))
         root = np.float32(1 / np.sqrt(1 - square_kept))
-        _adam(w1, gradient[0], means[0], squares[0], rate, root)
-        _adam(b1, gradient[1], means[1], squares[1], rate, root)
-        _adam(w2, gradient[2], means[2], squares[2], rate, root)
-        _adam(b2, gradient[3], means[3], squares[3], rate, root)
-        _adam(w3, gradient[4], means[4], squares[4], rate, root)
-        _adam(b3, gradient[5], means[5], squares[5], rate, root)
+        _adam(w1, gradient[0], means[0], squares[0], rate, root, rules)
+        _adam(b1, gradient[1], means[1], squares[1], rate, root, rules)
+        _adam(w2, gradient[2], means[2], squares[2], rate, root, rules)
+        _adam(b2, gradient[3], means[3], squares[3], rate, root, rules)
+        _adam(w3, gradient[4], means[4], squares[4], rate, root, rules)
+        _adam(b3, gradient[5], means[5], squares[5], rate, root, rules)
     return float(loss_sum / steps)
 
 
@@ -129,7 +136,9 @@ def _activate(values: Any, bias: Any, slope: Any) -> None:
 
 
 @compiled
-def _score(output: Any, bias: Any, batch: Any, level: Any, targets: Any, noise: Any) -> float:
+def _score(
+    output: Any, bias: Any, batch: Any, level: Any, targets: Any, noise: Any, rules: Any
+) -> float:
     """Turn the last layer's output into its gradient, in place; returns the mean scaled square."""
     total = ZERO
     share = ONE / np.float32(output.size)
@@ -137,10 +146,10 @@ def _score(output: Any, bias: Any, batch: Any, level: Any, targets: Any, noise: 
         window = batch[n]
         for day in range(output.shape[1]):
             value = output[n, day] + bias[day]
-            bend = ONE / np.sqrt(ONE + (value / LOG_MAX) * (value / LOG_MAX))
+            bend = ONE / np.sqrt(ONE + (value / rules.log_max) * (value / rules.log_max))
             mean = level[window] * np.exp(value * bend)
-            variance = mean + COUNT_SPREAD * mean * mean + noise[window]
-            reach = REACH * np.sqrt(variance)
+            variance = mean + rules.spread * mean * mean + noise[window]
+            reach = rules.miss_max * np.sqrt(variance)
             miss = min(max(targets[window, day] - mean, -reach), reach)
             total += miss * miss / variance
             output[n, day] = -share * miss * mean / variance * bend * bend * bend
@@ -163,9 +172,13 @@ def _scale(values: Any, by: Any) -> None:
 
 
 @compiled
-def _adam(weight: Any, gradient: Any, mean: Any, square: Any, rate: Any, root: Any) -> None:
+def _adam(
+    weight: Any, gradient: Any, mean: Any, square: Any, rate: Any, root: Any, rules: Any
+) -> None:
     w, g, m, s = weight.reshape(-1), gradient.reshape(-1), mean.reshape(-1), square.reshape(-1)
+    mean_share = np.float32(1 - rules.mean_decay)
+    square_kept, square_share = np.float32(rules.square_decay), np.float32(1 - rules.square_decay)
     for index in range(w.size):
-        m[index] += MEAN_SHARE * (g[index] - m[index])
-        s[index] = SQUARE_KEPT * s[index] + SQUARE_SHARE * g[index] * g[index]
-        w[index] -= rate * m[index] / (np.sqrt(s[index]) * root + FLOOR)
+        m[index] += mean_share * (g[index] - m[index])
+        s[index] = square_kept * s[index] + square_share * g[index] * g[index]
+        w[index] -= rate * m[index] / (np.sqrt(s[index]) * root + rules.step_floor)

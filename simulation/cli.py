@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from simulation.compare.command import city, compare
 from simulation.demo import (
     STEPS,
     Demo,
@@ -25,6 +26,7 @@ from simulation.processes import ProcessTree
 from simulation.progress import Progress
 from simulation.refusals import StepFailed
 from simulation.report import terminal_table
+from simulation.verify_proof import run as run_verification
 from simulation.virtual_district import district
 
 FAILED = 1
@@ -44,6 +46,19 @@ def _commands() -> None:
 
 
 app.command()(district)
+app.command()(compare)
+app.command()(city)
+
+
+@app.command(name="verify-proof")
+def verify_proof(
+    file: Annotated[Path, typer.Argument(help="What linli-node prove wrote.")],
+    rpc: Annotated[str, typer.Option(help="JSON-RPC address of the settlement chain.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check that an hour is in a settled batch; it trusts the chain and no node's code."""
+    if status := run_verification(file, rpc, as_json=as_json):
+        raise typer.Exit(status)
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""Comparing forecasts honestly: any panel, one protocol, every arm judged on the same weeks."""
