@@ -1,62 +1,57 @@
-"""The app that nodes are asked to run: the two Flower apps and what they import, nothing else.
+"""The app that nodes are asked to run, ready to be read, approved and sent.
 
-The same sources give the same bytes, so that an operator who has read them can approve the hash.
+It is built by a program of its own (federation/bundle.py): the office imports neither Flower nor
+the forecaster.
 """
 
-import ast
-import shutil
-from collections.abc import Iterator
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = "federation"
-APPS = ("client_app.py", "server_app.py")
-PROJECT_FILE = "flower_app.toml"  # shipped as pyproject.toml, the name that Flower looks for
+from node.kernel.errors import DomainError
+from node.kernel.files import private_folder
+from node.kernel.process import bare_environment, tied_to_parent
+
+BUILD_SECONDS = 60.0
+REASON_CHARACTERS_MAX = 300
 
 
-def build_bundle(target_dir: Path) -> Path:
-    """Write the app's folder anew and return it."""
-    source = _source()
-    package = target_dir / PACKAGE
-    if package.exists():
-        shutil.rmtree(package)  # whatever lies there would be shipped
-    target_dir.mkdir(parents=True, exist_ok=True)
-    (target_dir / "pyproject.toml").write_bytes((source / PROJECT_FILE).read_bytes())
-    for name in bundle_files():
-        copy = package / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes((source / name).read_bytes())
-    return target_dir
+class BundleNotBuilt(DomainError):
+    code = "training.bundle_not_built"
+    message = "The training app could not be put together: {reason}"
 
 
-def bundle_files() -> tuple[str, ...]:
-    """What the apps need of the package, directly or not, as names inside it."""
-    source = _source()
-    found: set[str] = set()
-    waiting = set(APPS)
-    while waiting:
-        name = waiting.pop()
-        found.add(name)
-        waiting |= set(_imported_by(source / name, source)) - found
-    return tuple(sorted(found))
+@dataclass(frozen=True)
+class Bundle:
+    """The same sources give the same bytes, and so the same hash."""
+
+    folder: Path  # the sources, to read
+    file: Path  # the very bytes that nodes are sent
+    sha256: str
 
 
-def _source() -> Path:
-    return Path(__file__).resolve().parent.parent / PACKAGE
-
-
-def _imported_by(file: Path, source: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            parts = node.module.split(".")
-            if parts[0] == PACKAGE:
-                for alias in node.names:
-                    yield from _files_of([*parts[1:], alias.name], source)
-
-
-def _files_of(parts: list[str], source: Path) -> Iterator[str]:
-    """The files that `from a.b import c` reads: each package's own, and the module's."""
-    for length in range(len(parts) + 1):
-        path = Path(*parts[:length])
-        for name in (path / "__init__.py", path.with_suffix(".py") if length else None):
-            if name is not None and (source / name).is_file():
-                yield name.as_posix()
+async def build_bundle(directory: Path) -> Bundle:
+    """Build it anew from what is installed here; what lay there before is replaced."""
+    folder, file = private_folder(directory) / "app", directory / "app.fab"
+    program = [sys.executable, "-m", "federation.bundle", str(folder), str(file)]
+    process = await asyncio.create_subprocess_exec(
+        *tied_to_parent(program),
+        env=bare_environment(directory, FLWR_TELEMETRY_ENABLED="0", FLWR_DISABLE_UPDATE_CHECK="1"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        said, errors = await asyncio.wait_for(process.communicate(), BUILD_SECONDS)
+    except TimeoutError as error:
+        raise BundleNotBuilt(reason=f"it took more than {BUILD_SECONDS:.0f} s") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        reason = errors.decode(errors="replace").strip()[-REASON_CHARACTERS_MAX:]
+        raise BundleNotBuilt(reason=reason or "its program failed")
+    return Bundle(folder, file, str(json.loads(said)["sha256"]))

@@ -23,11 +23,10 @@ from node.enrolment.rounds import Model, Report
 from node.forecast import service as forecast
 from node.forecast.comparison import MODEL_FILE, forecast_folder
 from node.forecast.identity import IDENTITY_FILE, write_identity
-from node.forecast.supernode import SuperNodePlace, supernode
+from node.forecast.supernode import GuardedSuperNode, SandboxMissing, SuperNodePlace
 from node.kernel.errors import DomainError
 from node.kernel.files import private_folder, write_file
 from node.kernel.ports import Chain
-from node.kernel.process import SupervisedProcess
 from node.outbox import service as outbox
 from node.outbox.left import OFFICE, UPDATES_FILE
 from node.outbox.relay import Relay
@@ -76,7 +75,8 @@ class MemberServices:
         self._answers = Answers(node.clock, node.sealer, node.book)
         self._peers = GrpcPeers(node.book, _material(membership))
         self._server: grpc.aio.Server | None = None
-        self._supernode: SupervisedProcess | None = None
+        self._supernode: GuardedSuperNode | None = None
+        self._refuses_training = False  # no sandbox: said once, at the start
         self._chain: Chain | None = None
         self._model_path = forecast_folder(node.settings.directory) / MODEL_FILE
         self._model_sha256 = _sha256_of(self._model_path)
@@ -169,7 +169,7 @@ class MemberServices:
 
     async def _start_training(self, membership: Membership) -> None:
         node, address = self._node, membership.directory.superlink_address
-        if not node.settings.training or address is None:
+        if not node.settings.training or address is None or self._refuses_training:
             return
         if importlib.util.find_spec("flwr") is None:
             log.info("training_not_installed", extra="training")
@@ -184,9 +184,18 @@ class MemberServices:
             export=node.settings.exports / forecast.TRAINING_FILE,
             left=node.settings.exports / UPDATES_FILE,
             identity=identity,
+            bundles=node.settings.bundles,
+            approve_own_bundle=node.settings.approve_own_bundle,
+            sandbox=node.settings.sandbox,
         )
-        self._supernode = supernode(place)
-        await self._supernode.start()
+        training = GuardedSuperNode(place)
+        try:
+            await training.start()
+        except SandboxMissing as refusal:  # the rest of the node needs no sandbox
+            log.error("training_refused", code=refusal.code, reason=str(refusal))
+            self._refuses_training = True
+            return
+        self._supernode = training
 
     def _write_identity(self, membership: Membership) -> Path:
         """Tell the training program whom the directory names; it reads the file at each run."""

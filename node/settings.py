@@ -55,6 +55,8 @@ class Settings:
     chain_seconds: Seconds = 5.0  # between two looks at the chain
     chain_confirmations: Blocks = 1  # from an event's block to the head, before it is booked
     training: bool = True  # take part in the district's training, where it is installed
+    approve_own_bundle: bool = True  # run what is installed here without being asked
+    sandbox: bool = True  # run training code in bubblewrap only; false: do without, knowingly
 
     @property
     def database_url(self) -> str:
@@ -62,8 +64,13 @@ class Settings:
 
     @property
     def exports(self) -> Path:
-        """Where the training export lies: the only folder that Flower's app is shown."""
+        """Where the training export lies: a copy of it is all that Flower's app is shown."""
         return self.directory / "training"
+
+    @property
+    def bundles(self) -> Path:
+        """What offices asked to run here, and what the operator said to it."""
+        return self.directory / "bundles"
 
 
 WRITTEN = (
@@ -74,6 +81,8 @@ WRITTEN = (
     "chain_seconds",
     "chain_confirmations",
     "training",
+    "approve_own_bundle",
+    "sandbox",
 )
 
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from coordinator.superlink import SuperLink, SuperLinkPlace
-from node.forecast.supernode import SuperNodePlace, supernode
-from node.kernel.process import SupervisedProcess
+from federation.guard.sandbox import sandbox_problem
+from node.forecast.supernode import GuardedSuperNode, SuperNodePlace
 from tests.federation.identities import write_identities
 
 CATEGORIES = ("lift", "light", "water")
@@ -139,7 +139,7 @@ class District:
             private_key=self.identity.private_key,
         )
         self.superlink = SuperLink(self.place)
-        self.supernodes: list[SupervisedProcess] = []
+        self.supernodes: list[GuardedSuperNode] = []
 
     async def start(self, exports: list[Path]) -> None:
         await self.superlink.start()
@@ -150,7 +150,7 @@ class District:
             directory.mkdir()
             private, public = make_flower_key(directory)
             await self.superlink.register_supernode(public)
-            node = supernode(
+            node = GuardedSuperNode(
                 SuperNodePlace(
                     directory=directory / "flower",
                     superlink=f"127.0.0.1:{self.place.port}",
@@ -160,6 +160,8 @@ class District:
                     export=export,
                     left=directory / "left.jsonl",
                     identity=identities[index],
+                    bundles=directory / "bundles",
+                    sandbox=sandbox_problem() is None,
                 )
             )
             await node.start()

@@ -21,7 +21,7 @@ from flwr.app import (
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
-from coordinator.bundle import build_bundle, bundle_files
+from federation.bundle import build_bundle, bundle_files
 from federation import client_app, server_app
 from federation import weights as weights_of
 from federation.data import load_export
