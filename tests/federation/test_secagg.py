@@ -1,6 +1,5 @@
 """The secure sum without Flower: right whoever is lost and whenever, and made of good masks."""
 
-import copy
 from itertools import product
 from pathlib import Path
 
@@ -36,13 +35,13 @@ def test_every_pattern_of_losses_gives_the_right_mean_or_none(members: int, tmp_
         if len(answering) < quorum:
             continue  # what then is refused: test_secagg_lies.py
         if dealers not in masked_circles:
-            fresh = copy.deepcopy(start)
+            fresh = start.copied()
             for name in set(names) - set(dealers):
                 forget_dealer(fresh, name)
             fresh.deliver()
             masked_circles[dealers] = fresh, fresh.mask(1, dealers)
         circle, all_masked = masked_circles[dealers]
-        circle = copy.deepcopy(circle)
+        circle = circle.copied()
         masked = {name: all_masked[name] for name in survivors}
         shares = {name: circle.members[name].unmask(1, survivors) for name in answering}
         assert_is_mean_of(circle.total(1, masked, shares, dealers), survivors, 1)

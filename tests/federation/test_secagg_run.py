@@ -32,7 +32,7 @@ from tests.federation.conftest import WriteExport
 from tests.federation.identities import write_identities
 from tests.federation.local_grid import RUN_CONFIG, LocalGrid, make_context
 
-RECIPE = Recipe(rounds=2, local_steps=10, learning_rate=3e-3, seed=3)
+RECIPE = Recipe(rounds=2, local_steps=4, learning_rate=3e-3, seed=3)
 CLOSE = 1e-6  # quantisation is 1.2e-7 a round, and the next round starts from it
 NODES = 5
 
@@ -56,7 +56,7 @@ def make_contexts(write_export: WriteExport, tmp_path: Path) -> Any:
                     "identity": str(identities[n]),
                     "vault": str(tmp_path / f"vault-{n}"),
                 },
-                **{"out-dir": str(tmp_path / "runs"), "local-steps": 10, **changes},
+                **{"out-dir": str(tmp_path / "runs"), "local-steps": 4, **changes},
             )
             for n in range(nodes)
         ]
@@ -93,10 +93,10 @@ def test_the_sum_gives_the_weights_of_the_plain_loop(make_contexts: Any, tmp_pat
         "secure_aggregation": True,
         "members": NODES,
         "quorum": 4,
-        "update_norm_max_per_round": pytest.approx([4.295, 0.859], rel=1e-3),
+        "update_norm_max_per_round": pytest.approx([2.7165, 0.5433], rel=1e-3),
         "clipped_per_round": [0, 0],
     }
-    assert card["privacy"] == {"unit": None, "epsilon": None, "delta": None}
+    assert card["privacy"]["epsilon"] is None, "no epsilon that no accountant computed"
     for n in range(NODES):
         kept = sorted(path.name for path in (tmp_path / f"vault-{n}").iterdir())
         assert kept == ["lock", "sums"], "a finished run leaves no secrets"
