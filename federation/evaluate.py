@@ -1,12 +1,19 @@
 """Which forecast deserves this community's trust, judged at home on its own last weeks.
 
-    python -m federation.evaluate --export FILE [--model FILE.npz] --out OUT.json [--weeks 8]
+    python -m federation.evaluate --export FILE [--model FILE.npz [--fine-tune]] --out OUT.json
+        [--weeks 8] [--epsilon FRACTION --weekly-limit N]
 
 Three arms forecast the same past weeks, week by week, each knowing only what was known then:
 `mean8` (mean of the same weekday over eight weeks), `local` (a model fitted here alone, on the days
-before those weeks) and `federated` (the global model as it came: fine-tuning it here was measured
-and bought nothing). A model is adopted only where its error on the total is below `mean8`'s. The
-global model must have been trained on exports that end before those weeks.
+before those weeks) and `federated` (the global model with a little of `mean8` mixed in; with
+--fine-tune, for a model that learnt from noised counts, first trained on here with the exact ones).
+The global model must have been trained on exports that end before those weeks.
+
+The guard: eight weeks are few, and a community that drops a good model for a bad month loses more
+than it gains. So the federated model is used unless it was clearly worse: by 5 % than `mean8`, or
+by 10 % than `local`. Measured over five test periods of 32 communities: keeping it always costs
+nothing on average but leaves 19 % of them worse off than with `mean8`; adopting it only where it
+won costs 1.5 %; this rule, with the mixture, costs 0.15 % and leaves 13 % slightly worse off.
 
 The answer, one JSON object, written whole or not at all:
 
@@ -16,11 +23,13 @@ The answer, one JSON object, written whole or not at all:
                     E = {"total_mae", "total_pinball", "category_mae", "category_pinball", "bias"},
                     per day; pinball over the quantiles 10, 50 and 90 %; bias of the total,
                     positive when more was forecast than came
-    adopted         the arm with the smallest total_mae; mean8 unless another is better
+    adopted         the arm that is used from now on, by the guard's rule
     model_sha256    of the global model that was given, or null
-    days            [{"date", "category", "mean", "q10", "q50", "q90"}], the coming week by the
-                    adopted arm, category by category and then "total"; means add up to the total
+    days            [{"date", "category", "mean", "q10", "q50", "q80", "q90"}], the coming week by
+                    the adopted arm, category by category, then "total"; means add up to the total
     actual          [{"date", "category", "count"}], the last 28 days, in the same order
+    privacy         what noise of this epsilon on the counts promises, by the accountant
+                    (federation/privacy.py); null without --epsilon
 
 Exit status 2 and one line `code: sentence` on standard error when the input is refused.
 """
@@ -28,12 +37,15 @@ Exit status 2 and one line `code: sentence` on standard error when the input is 
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from federation import privacy
 from federation import weights as weights_of
 from federation.data import (
     HISTORY_DAYS_MIN,
@@ -43,12 +55,29 @@ from federation.data import (
     load_export,
 )
 from federation.errors import ForecastError, RunConfigInvalid
-from federation.forecasts import Forecasts, Point, by_model, mean8, targets_of, with_spread
-from federation.metrics import Array, bias, mean_absolute_error, pinball
+from federation.forecasts import (
+    Forecasts,
+    Point,
+    by_model,
+    mean8,
+    steadied,
+    targets_of,
+    with_spread,
+)
+from federation.metrics import (
+    Array,
+    bias,
+    mean_absolute_error,
+    negative_binomial_quantiles,
+    pinball,
+)
+from federation.recipe import HOME
 from federation.train import Recipe, fit_locally
 from federation.weights import Weights
 
 WEEKS_MAX = 52
+CLEARLY_WORSE = {"mean8": 1.05, "local": 1.10}  # times that arm's error on the total
+DUTY_QUANTILE = 0.8  # requests for which a duty list is made: enough on four days of five
 ACTUAL_DAYS = 28
 MEAN8, LOCAL, FEDERATED = "mean8", "local", "federated"
 
@@ -62,19 +91,27 @@ class Arm:
 
 
 def evaluate(
-    history: History, *, model: Weights | None, weeks: int, seed: int
+    history: History,
+    *,
+    model: Weights | None,
+    weeks: int,
+    seed: int,
+    is_fine_tuned: bool = False,
 ) -> dict[str, object]:
     """Judge all arms on the last weeks, adopt one, and forecast the coming week with it."""
     weeks = min(weeks, (history.days - LOOKBACK_DAYS) // 7)
     first_test_day = history.days - 7 * weeks
     origins = np.arange(first_test_day - 1, history.days - HORIZON_DAYS, 7)
-    arms = _arms(history.until(first_test_day), model=model, seed=seed)
+    known = history.until(first_test_day)
+    if model is not None and is_fine_tuned and known.days >= HISTORY_DAYS_MIN:
+        model = fit_locally(known, recipe=replace(HOME, seed=seed), start=model)
+    arms = _arms(known, model=model, seed=seed)
     actual = targets_of(history, origins)
     errors: dict[str, dict[str, float] | None] = dict.fromkeys((MEAN8, LOCAL, FEDERATED))
     for arm in arms:
         forecasts = with_spread(arm.point, history, origins, first_test_day=first_test_day)
         errors[arm.name] = _errors(actual, forecasts)
-    adopted = min(arms, key=lambda arm: _total_mae(errors, arm))  # mean8 is first and wins ties
+    adopted = _adopted(arms, errors)
     next_week = with_spread(
         adopted.point, history, np.array([history.days - 1]), first_test_day=first_test_day
     )
@@ -94,8 +131,16 @@ def _arms(known: History, *, model: Weights | None, seed: int) -> list[Arm]:
     if known.days >= HISTORY_DAYS_MIN:
         arms.append(Arm(LOCAL, by_model(fit_locally(known, recipe=local_recipe(seed)))))
     if model is not None:
-        arms.append(Arm(FEDERATED, by_model(model)))
+        arms.append(Arm(FEDERATED, steadied(by_model(model))))
     return arms
+
+
+def _adopted(arms: Sequence[Arm], errors: Mapping[str, Mapping[str, float] | None]) -> Arm:
+    """The guard's rule: the last arm, which learned from most, unless it was clearly worse."""
+    best = min(arms[:-1], key=lambda arm: _total_mae(errors, arm), default=arms[-1])
+    last = _total_mae(errors, arms[-1])
+    is_worse = any(last > CLEARLY_WORSE[arm.name] * _total_mae(errors, arm) for arm in arms[:-1])
+    return best if is_worse else arms[-1]
 
 
 def local_recipe(seed: int) -> Recipe:
@@ -106,7 +151,7 @@ def local_recipe(seed: int) -> Recipe:
     return Recipe(local_steps=Recipe.local_steps // 2, seed=seed)
 
 
-def _total_mae(errors: dict[str, dict[str, float] | None], arm: Arm) -> float:
+def _total_mae(errors: Mapping[str, Mapping[str, float] | None], arm: Arm) -> float:
     found = errors[arm.name]
     assert found is not None
     return found["total_mae"]
@@ -125,6 +170,7 @@ def _errors(actual: Array, forecasts: Forecasts) -> dict[str, float]:
 
 
 def _coming_days(history: History, week: Forecasts) -> list[dict[str, str | float]]:
+    duty = negative_binomial_quantiles(week.mean, week.dispersion, (DUTY_QUANTILE,))[0]
     return [
         {
             "date": (history.last_day + timedelta(days=ahead + 1)).isoformat(),
@@ -132,6 +178,7 @@ def _coming_days(history: History, week: Forecasts) -> list[dict[str, str | floa
             "mean": round(float(week.mean[series, 0, ahead]), 4),
             "q10": float(week.quantiles[0, series, 0, ahead]),
             "q50": float(week.quantiles[1, series, 0, ahead]),
+            "q80": float(duty[series, 0, ahead]),
             "q90": float(week.quantiles[2, series, 0, ahead]),
         }
         for series, category in enumerate(history.series)
@@ -159,7 +206,14 @@ def main(arguments: list[str] | None = None) -> int:
             raise RunConfigInvalid(name="weeks", value=options.weeks)
         history = load_export(options.export)
         model = weights_of.load(options.model) if options.model else None
-        report = evaluate(history, model=model, weeks=options.weeks, seed=options.seed)
+        report = evaluate(
+            history,
+            model=model,
+            weeks=options.weeks,
+            seed=options.seed,
+            is_fine_tuned=options.fine_tune,
+        )
+        report["privacy"] = _privacy(options)
         report["model_sha256"] = weights_of.sha256(options.model) if options.model else None
     except ForecastError as error:
         sys.stderr.write(f"{error.code}: {error}\n")
@@ -168,6 +222,16 @@ def main(arguments: list[str] | None = None) -> int:
     partial.write_text(json.dumps(report, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(options.out)
     return 0
+
+
+def _privacy(options: argparse.Namespace) -> dict[str, object] | None:
+    if options.epsilon is None:
+        return None
+    try:
+        epsilon = Fraction(options.epsilon)
+    except (ValueError, ZeroDivisionError) as error:
+        raise RunConfigInvalid(name="epsilon", value=options.epsilon) from error
+    return privacy.for_counts(epsilon, weekly_limit=options.weekly_limit).as_json()
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -179,6 +243,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", type=Path, help="the federated model, a .npz of weights")
     parser.add_argument("--out", type=Path, required=True, help="where the answer is written")
     parser.add_argument("--weeks", type=int, default=8, help="how many last weeks to judge on")
+    parser.add_argument("--fine-tune", action="store_true", help="train the model on here first")
+    parser.add_argument("--epsilon", help="of the noise on what training sees, such as 1/2")
+    parser.add_argument("--weekly-limit", type=int, default=1, help="requests of one resident")
     parser.add_argument("--seed", type=int, default=0, help="of the local model's start")
     return parser.parse_args(arguments)
 

@@ -1,5 +1,8 @@
 """From a negative binomial to quantiles, and from forecasts to errors: numpy alone."""
 
+from collections.abc import Sequence
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,26 +10,27 @@ Array = NDArray[np.float64]
 
 QUANTILES = (0.1, 0.5, 0.9)
 TABLE_COUNTS_MAX = 2048  # a longer table of probabilities would not be more exact than the curve
-NORMAL_QUANTILES = (-1.2815515655446004, 0.0, 1.2815515655446004)
 MEAN_MIN = 1e-6
 DISPERSION_MIN, DISPERSION_MAX = 1e-3, 60.0
 
 
-def negative_binomial_quantiles(mean: Array, dispersion: Array) -> Array:
-    """Smallest counts whose probability reaches each of QUANTILES; shape (3, *mean.shape)."""
+def negative_binomial_quantiles(
+    mean: Array, dispersion: Array, levels: Sequence[float] = QUANTILES
+) -> Array:
+    """Smallest counts whose probability reaches each level; shape (levels, *mean.shape)."""
     shape = np.broadcast_shapes(mean.shape, dispersion.shape)
     means = np.broadcast_to(np.maximum(mean, MEAN_MIN), shape).reshape(-1)
     sizes = 1 / np.broadcast_to(np.maximum(dispersion, DISPERSION_MIN), shape).reshape(-1)
     reach = means + 12 * np.sqrt(means + means**2 / sizes)
     is_short = reach < TABLE_COUNTS_MAX
-    found = _gamma_quantiles(means, sizes)
+    found = _gamma_quantiles(means, sizes, levels)
     if is_short.any():
         length = int(np.ceil(reach[is_short].max())) + 1
-        found[:, is_short] = _table_quantiles(means[is_short], sizes[is_short], length)
-    return np.asarray(found.reshape(len(QUANTILES), *shape))
+        found[:, is_short] = _table_quantiles(means[is_short], sizes[is_short], length, levels)
+    return np.asarray(found.reshape(len(levels), *shape))
 
 
-def _table_quantiles(means: Array, sizes: Array, length: int) -> Array:
+def _table_quantiles(means: Array, sizes: Array, length: int, levels: Sequence[float]) -> Array:
     """Sum up the probabilities of 0, 1, 2, ... by their ratio to the one before."""
     counts = np.arange(1, length)[:, None]
     odds = np.log(means / (means + sizes))
@@ -34,14 +38,14 @@ def _table_quantiles(means: Array, sizes: Array, length: int) -> Array:
     start = sizes * np.log(sizes / (sizes + means))
     log_probability = np.concatenate([start[None], start + np.cumsum(steps, axis=0)])
     reached = np.cumsum(np.exp(log_probability), axis=0)
-    return np.stack([(reached < quantile).sum(axis=0) for quantile in QUANTILES]).astype(float)
+    return np.stack([(reached < quantile).sum(axis=0) for quantile in levels]).astype(float)
 
 
-def _gamma_quantiles(means: Array, sizes: Array) -> Array:
+def _gamma_quantiles(means: Array, sizes: Array, levels: Sequence[float]) -> Array:
     """Wilson and Hilferty's curve for a gamma of the same mean and variance: large counts."""
     variances = means + means**2 / sizes
     ninth = variances / means**2 / 9  # one over nine times the gamma's shape
-    curve = [1 - ninth + z * np.sqrt(ninth) for z in NORMAL_QUANTILES]
+    curve = [1 - ninth + z * np.sqrt(ninth) for z in map(NormalDist().inv_cdf, levels)]
     return np.stack([np.rint(means * np.maximum(point, 0) ** 3) for point in curve])
 
 

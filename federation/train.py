@@ -74,9 +74,9 @@ def train_round(weights: Weights, history: History, *, recipe: Recipe, round_num
     return Pupil.of(history).take_round(weights, recipe=recipe, round_number=round_number)
 
 
-def fit_locally(history: History, *, recipe: Recipe) -> Weights:
-    """A community on its own, by the same steps as it would take in a federation."""
-    weights, pupil = weights_of.initial_weights(recipe.seed), Pupil.of(history)
+def fit_locally(history: History, *, recipe: Recipe, start: Weights | None = None) -> Weights:
+    """A community on its own, by the same steps as in a federation; from `start`: fine-tuning."""
+    weights, pupil = start or weights_of.initial_weights(recipe.seed), Pupil.of(history)
     for round_number in range(1, recipe.rounds + 1):
         weights = pupil.take_round(weights, recipe=recipe, round_number=round_number).weights
     return weights

@@ -9,8 +9,8 @@ import pytest
 
 from federation import weights as weights_of
 from federation.data import TOTAL, History, load_export
-from federation.evaluate import evaluate, main
-from federation.forecasts import by_model, with_spread
+from federation.evaluate import Arm, _adopted, evaluate, main
+from federation.forecasts import by_model, mean8, with_spread
 from federation.loop import federate
 from federation.train import Recipe
 from tests.federation.conftest import CATEGORIES, WriteExport
@@ -74,8 +74,8 @@ def test_the_command_writes_the_documented_answer(
     model, out = tmp_path / "model.npz", tmp_path / "out.json"
     sha256 = weights_of.save(weights_of.initial_weights(seed=0), model)
     export = write_export(days=200)
-    arguments = ["--export", str(export), "--model", str(model), "--out", str(out)]
-    assert main(arguments) == 0
+    arguments = ["--export", str(export), "--model", str(model), "--fine-tune", "--out", str(out)]
+    assert main([*arguments, "--epsilon", "1/2", "--weekly-limit", "3"]) == 0
     report = json.loads(out.read_text())
     history = load_export(export)
     assert report["model_sha256"] == sha256
@@ -87,8 +87,9 @@ def test_the_command_writes_the_documented_answer(
     assert len(report["days"]) == 7 * 4
     assert report["days"][0]["date"] == (history.last_day + timedelta(days=1)).isoformat()
     assert {day["category"] for day in report["days"]} == {*CATEGORIES, TOTAL}
-    assert all(0 <= day["q10"] <= day["q50"] <= day["q90"] for day in report["days"])
+    assert all(0 <= day["q10"] <= day["q50"] <= day["q80"] <= day["q90"] for day in report["days"])
     assert len(report["actual"]) == 28 * 4
+    assert (report["privacy"]["epsilon"], report["privacy"]["week_epsilon"]) == (0.5, 1.5)
     assert not list(tmp_path.glob("*.partial"))
 
 
@@ -103,6 +104,28 @@ def test_a_young_community_is_judged_without_a_local_model(
     assert report["arms"]["federated"] is None
     assert report["adopted"] == "mean8"
     assert report["model_sha256"] is None
+    assert report["privacy"] is None
+
+
+@pytest.mark.parametrize(
+    ("federated", "local", "adopted"),
+    [
+        (2.0, 2.1, "federated"),
+        (2.05, 1.95, "federated"),  # a little worse than both in few weeks: kept
+        (2.2, 2.1, "mean8"),
+        (2.2, 1.9, "local"),
+        (1.9, 1.7, "local"),
+        (None, 2.04, "local"),
+        (None, 2.2, "mean8"),
+    ],
+)
+def test_the_guard_falls_back_only_when_clearly_worse(
+    federated: float | None, local: float, adopted: str
+) -> None:
+    found = {"mean8": 2.0, "local": local, "federated": federated}
+    arms = [Arm(name, mean8) for name, error in found.items() if error is not None]
+    errors = {name: {"total_mae": error} if error else None for name, error in found.items()}
+    assert _adopted(arms, errors).name == adopted
 
 
 def test_bad_input_is_a_sentence_and_status_two(
@@ -115,6 +138,8 @@ def test_bad_input_is_a_sentence_and_status_two(
         (["--export", str(tmp_path / "none.csv")], "forecast.export_unreadable"),
         (["--export", good, "--model", str(broken)], "forecast.model_invalid"),
         (["--export", good, "--weeks", "0"], "forecast.run_config_invalid"),
+        (["--export", good, "--epsilon", "much"], "forecast.run_config_invalid"),
+        (["--export", good, "--epsilon", "-1"], "forecast.run_config_invalid"),
     ):
         assert main([*arguments, "--out", str(out)]) == 2
         assert capsys.readouterr().err.startswith(f"{code}: ")
