@@ -8,7 +8,6 @@ import contextlib
 import importlib.util
 import socket
 from collections.abc import Coroutine
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ from node.app import Node
 from node.enrolment.directory import Membership
 from node.enrolment.loop import MembershipLoop
 from node.enrolment.rounds import Model, Report
+from node.forecast import registry
 from node.forecast import service as forecast
-from node.forecast.comparison import MODEL_FILE, forecast_folder
+from node.forecast.exporting import TRAINING_FILE, forecast_folder
 from node.forecast.identity import IDENTITY_FILE, write_identity
 from node.forecast.supernode import GuardedSuperNode, SandboxMissing, SuperNodePlace
 from node.kernel.errors import DomainError
-from node.kernel.files import private_folder, write_file
+from node.kernel.files import private_folder
 from node.kernel.ports import Chain
 from node.outbox import service as outbox
 from node.outbox.left import OFFICE, UPDATES_FILE
@@ -41,7 +41,6 @@ from node.settlement.watch import ChainWatch
 from protos.peer_pb2_grpc import add_PeerServicer_to_server
 
 STOP_GRACE_SECONDS = 2.0
-CARD_FILE = "model.json"
 
 log = structlog.get_logger()
 
@@ -78,8 +77,6 @@ class MemberServices:
         self._supernode: GuardedSuperNode | None = None
         self._refuses_training = False  # no sandbox: said once, at the start
         self._chain: Chain | None = None
-        self._model_path = forecast_folder(node.settings.directory) / MODEL_FILE
-        self._model_sha256 = _sha256_of(self._model_path)
         self._tasks: list[asyncio.Task[None]] = []
         self._rounds = SettlementRounds(
             node.database,
@@ -181,7 +178,7 @@ class MemberServices:
             root_certificate=membership.ca_path,
             private_key=membership.keys.flower_path,
             runtime_port=_free_loopback_port(),
-            export=node.settings.exports / forecast.TRAINING_FILE,
+            export=node.settings.exports / TRAINING_FILE,
             left=node.settings.exports / UPDATES_FILE,
             identity=identity,
             bundles=node.settings.bundles,
@@ -224,10 +221,13 @@ class MemberServices:
 
     async def _on_model(self, model: Model) -> None:
         """Keep the district's newest model; the next comparison decides whether it is used."""
-        folder = private_folder(self._model_path.parent)
-        write_file(folder / CARD_FILE, model.card_json.encode())
-        write_file(self._model_path, model.content)
-        self._model_sha256 = model.sha256
+        node = self._node
+        registry.keep_file(forecast_folder(node.settings.directory), model.content)
+        await node.database.run(
+            lambda session: registry.record(
+                session, node.clock, sha256=model.sha256, card_json=model.card_json
+            )
+        )
         log.info("model_received", sha256=model.sha256, bytes=len(model.content))
 
     async def _on_sent(self, kind: str, size: int) -> None:
@@ -242,9 +242,8 @@ class MemberServices:
 
     def _report(self) -> Report:
         with self._node.database.read() as session:
-            judged = forecast.latest(session)
-        adopted = judged.adopted if judged else ""
-        return Report(model_sha256=self._model_sha256, adopted_arm=adopted)
+            judged, newest = forecast.latest(session), registry.newest_sha256(session)
+        return Report(model_sha256=newest, adopted_arm=judged.adopted if judged else "")
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))
@@ -252,10 +251,6 @@ class MemberServices:
 
 def _material(membership: Membership) -> TlsMaterial:
     return TlsMaterial(membership.keys.peer_pem, membership.certificate_pem, membership.ca_pem)
-
-
-def _sha256_of(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
 def _free_loopback_port() -> int:
