@@ -9,26 +9,39 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 from sqlalchemy.orm import Session
 
-from node.exchange import home, host, rules
-from node.exchange.house import sealer_of, trading_house
+from node.exchange import api_gifts, api_trust, home, host, rules
+from node.exchange.house import (
+    DESK,
+    code_shown,
+    consent_of,
+    recorder,
+    sealer_of,
+    trading_house,
+)
 from node.exchange.model import Pass, Visit
 from node.kernel.errors import NotFound
 from node.kernel.ids import new_code
 from node.residents.rules import Role, Scope
 from node.web import idempotency
+from node.web.refusals import STATUS
 from node.web.session import AnyRequest, require, require_for
 
-DESK = (Role.CLERK, Role.SOCIAL_WORKER)
+STATUS |= {
+    "exchange.dispute_unknown": 404,
+    "exchange.receipt_unknown": 404,
+    "exchange.slip_unusable": 400,
+}
 
 
 class PassBody(msgspec.Struct):
     resident_id: UUID
     host: str
     minutes: int
+    consent: str | None = None  # when staff acts: in_person, telephone or written
 
 
 class VisitBody(msgspec.Struct):
-    code: str
+    code: str  # as it is read aloud, or the text of the QR code
     provider_id: UUID
 
 
@@ -46,6 +59,7 @@ async def issue(request: AnyRequest, data: JSONBody[PassBody]) -> dict[str, Any]
     who = require_for(request, data.resident_id, Scope.TIMEBANK)
     node, pass_id = trading_house(request), idempotency.key(request)
     sealer, code = sealer_of(node), new_code(rules.CODE_LENGTH)
+    consent = consent_of(who, data.resident_id, data.consent)
 
     def command(session: Session) -> dict[str, Any]:
         issued = home.issue_pass(
@@ -54,7 +68,8 @@ async def issue(request: AnyRequest, data: JSONBody[PassBody]) -> dict[str, Any]
             sealer,
             pass_id=pass_id,
             resident_id=data.resident_id,
-            issued_by=None if who.resident_id == data.resident_id else who.resident_id or who.via,
+            issued_by=recorder(who, data.resident_id),
+            consent=consent,
             host=data.host,
             minutes=data.minutes,
             code=code,
@@ -98,6 +113,7 @@ async def present(request: AnyRequest, data: JSONBody[VisitBody]) -> dict[str, A
     """Present a guest's pass (desk). The Idempotency-Key becomes the exchange's id."""
     who, node = require(request, *DESK), trading_house(request)
     sealer, exchange_id = sealer_of(node), idempotency.key(request)
+    code = code_shown(node, data.code)
 
     def command(session: Session) -> dict[str, Any]:
         visit = host.present_pass(
@@ -105,7 +121,7 @@ async def present(request: AnyRequest, data: JSONBody[VisitBody]) -> dict[str, A
             node.clock,
             sealer,
             exchange_id=exchange_id,
-            code=data.code,
+            code=code,
             provider_id=data.provider_id,
             presented_by=who.resident_id or who.via,
         )
@@ -177,6 +193,7 @@ def pass_as_json(community: str, found: Pass) -> dict[str, Any]:
         "minutes": found.minutes,
         "code": rules.full_code(home=community, code=found.code),
         "state": found.state,
+        "consent": found.consent,
         "expires_at": found.expires_at.isoformat(),
         "slip": urlsafe_b64encode(found.slip).decode(),
     }
@@ -202,4 +219,15 @@ def visit_as_json(visit: Visit) -> dict[str, Any]:
     }
 
 
-routes = [issue, show_pass, void, present, show_visit, complete, confirm, release]
+routes = [
+    issue,
+    show_pass,
+    void,
+    present,
+    show_visit,
+    complete,
+    confirm,
+    release,
+    *api_gifts.routes,
+    *api_trust.routes,
+]

@@ -1,6 +1,7 @@
 """Help next door: my passes, a slip to carry, and the desk's side for guests."""
 
 from base64 import urlsafe_b64encode
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +12,29 @@ from litestar.response import Redirect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.exchange import home, host, rules
-from node.exchange.api import DESK
-from node.exchange.house import sealer_of, trading_house
+from node.exchange import home, host, limits, pages_gifts, pages_trust, rules
+from node.exchange.house import (
+    ARBITERS,
+    DESK,
+    SLIP_TEXT_MAX,
+    WATCHERS,
+    code_shown,
+    recorder,
+    sealer_of,
+    trading_house,
+)
 from node.exchange.model import Pass, Visit
+from node.exchange.pages_gifts import (
+    available_minutes,
+    consent_in,
+    consents,
+    gift_state,
+    gifts_of,
+    needs_consent,
+)
 from node.exchange.rules import PassState, VisitState
 from node.kernel.errors import BadInput, DomainError, NotFound
 from node.kernel.ids import new_code
-from node.ledger import service as ledger
-from node.ledger.model import Unit
 from node.residents import service as residents
 from node.residents.rules import Scope
 from node.web.forms import Form
@@ -67,7 +82,11 @@ async def overview(request: AnyRequest) -> Response[str]:
             "exchange/overview.html",
             passes=passes,
             visits=visits,
+            gifts=gifts_of(session, who.subject) if who.subject else [],
             is_desk=who.has(*DESK),
+            is_arbiter=who.has(*ARBITERS),
+            is_watcher=who.has(*WATCHERS),
+            gift_state=gift_state,
             pass_state=pass_state,
             visit_state=visit_state,
             names=dict(node.neighbours()),
@@ -76,7 +95,20 @@ async def overview(request: AnyRequest) -> Response[str]:
 
 @get("/exchange/new")
 async def new_pass(request: AnyRequest) -> Response[str]:
-    """The form: where and how long; what is available is said first."""
+    """The form: where and how long; what is available is said first.
+
+    Each neighbour is asked for its limit in the background, if its last word is not fresh.
+    """
+    require_subject(request, Scope.TIMEBANK)
+    node = trading_house(request)
+    if (sealer := node.sealer) is not None:
+        neighbours = [community for community, _name in node.neighbours()]
+
+        def ask(session: Session) -> None:
+            for community in neighbours:
+                limits.ask_headroom(session, node.clock, sealer, community)
+
+        await node.database.run(ask)
     return _new_pass(request, Form())
 
 
@@ -87,6 +119,7 @@ async def issue(request: AnyRequest) -> Response[Any]:
     node, form = trading_house(request), await Form.read(request)
     minutes = form.integer("minutes", least=15, most=rules.MINUTES_MAX)
     community = form.choice("host", [one for one, _name in node.neighbours()] or [""])
+    consent = consent_in(form, who, resident_id)
     if form.errors:
         return _new_pass(request, form, status=422)
     sealer, code = sealer_of(node), new_code(rules.CODE_LENGTH)
@@ -98,7 +131,8 @@ async def issue(request: AnyRequest) -> Response[Any]:
             sealer,
             pass_id=form.id,
             resident_id=resident_id,
-            issued_by=None if who.resident_id == resident_id else who.resident_id or who.via,
+            issued_by=recorder(who, resident_id),
+            consent=consent,
             host=community,
             minutes=minutes,
             code=code,
@@ -140,8 +174,9 @@ async def code_picture(request: AnyRequest, pass_id: FromPath[UUID]) -> Response
         found = _pass(session, pass_id)
         require_for(request, found.resident_id, Scope.TIMEBANK)
         code = segno.make(urlsafe_b64encode(found.slip).decode(), error="l")
-    picture = code.svg_inline(scale=4, light="#ffffff", xmldecl=False, svgns=True, border=3)
-    return Response(picture, media_type="image/svg+xml")
+    picture = BytesIO()
+    code.save(picture, kind="svg", scale=4, light="#ffffff", border=3)
+    return Response(picture.getvalue().decode(), media_type="image/svg+xml")
 
 
 @post("/exchange/passes/{pass_id:uuid}/void")
@@ -165,9 +200,10 @@ async def guest(request: AnyRequest) -> Response[str]:
 async def present(request: AnyRequest) -> Response[Any]:
     """Ask the guest's community to accept the pass."""
     who, node, form = require(request, *DESK), trading_house(request), await Form.read(request)
-    code, phone = form.text("code", most=100), form.text("phone", most=20)
+    text, phone = form.text("code", most=SLIP_TEXT_MAX), form.text("phone", most=20)
+    code = form.check("code", lambda: code_shown(node, text)) if text else None
     provider_id = form.check("phone", lambda: _by_phone(request, phone)) if phone else None
-    if provider_id is None or form.errors:
+    if provider_id is None or code is None or form.errors:
         return page(request, "exchange/guest.html", form=form, status=422)
     sealer = sealer_of(node)
 
@@ -241,19 +277,32 @@ def card(request: AnyRequest, session: Session, who: Caller) -> Card | None:
 
 
 def _new_pass(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str]:
-    _who, resident_id = require_subject(request, Scope.TIMEBANK)
+    who, resident_id = require_subject(request, Scope.TIMEBANK)
     node = trading_house(request)
     with node.database.read() as session:
-        account = ledger.resident_account(resident_id, Unit.MINUTES)
-        available = ledger.available(session, account)
-        headroom = node.debt_limit_minutes - home.outstanding_minutes(session)
+        available = available_minutes(session, node, resident_id)
+        quotes = [
+            (
+                name,
+                limits.quote(
+                    session,
+                    node.clock,
+                    resident_id=resident_id,
+                    host=community,
+                    debt_limit_minutes=node.debt_limit_minutes,
+                ),
+            )
+            for community, name in node.neighbours()
+        ]
     return page(
         request,
         "exchange/new.html",
         status=status,
         form=form,
         neighbours=node.neighbours(),
-        available=max(0, min(available, headroom, rules.MINUTES_MAX)),
+        available=available,
+        quotes=quotes,
+        consents=consents() if needs_consent(who, resident_id) else [],
     )
 
 
@@ -314,4 +363,6 @@ routes = [
     present,
     show_visit,
     go_on,
+    *pages_gifts.routes,
+    *pages_trust.routes,
 ]
