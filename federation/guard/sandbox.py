@@ -30,6 +30,8 @@ CHILD_FILE = "/guard/child.py"
 HOME = "/tmp"  # noqa: S108 (inside the sandbox: its own, gone with it)
 NOBODY = "65534"
 WATCH_SECONDS = 0.1
+END_SECONDS = 10.0
+END_POLL_SECONDS = 0.01
 PROBE_SECONDS = 10.0
 READY = ("numpy", "flwr.app", "flwr.clientapp.utils", "flwr.common.serde")
 READY_TO_TRAIN = (*READY, "torch")
@@ -86,10 +88,13 @@ class Child:
             self.end()
 
     def end(self) -> None:
-        """End the child and all that it started."""
+        """End the child and all that it started; nothing of it is left when this returns."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        deadline = time.monotonic() + END_SECONDS  # its first process goes last, and by itself
+        while _is_alive(self.inner_pid) and time.monotonic() < deadline:
+            time.sleep(END_POLL_SECONDS)
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -256,6 +261,15 @@ def _inner_pid(told: int) -> int | None:
         return int(json.loads(said)["child-pid"])
     except (ValueError, KeyError):
         return None
+
+
+def _is_alive(pid: int | None) -> bool:
+    """Whether the process runs; one that has ended and was not collected yet does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state not in "ZX"
 
 
 def _resident_pages(inner_pid: int) -> Iterator[int]:

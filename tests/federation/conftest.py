@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address
@@ -141,7 +141,8 @@ class District:
         self.superlink = SuperLink(self.place)
         self.supernodes: list[GuardedSuperNode] = []
 
-    async def start(self, exports: list[Path]) -> None:
+    async def start(self, exports: list[Path], *, unapproved: Collection[int] = ()) -> None:
+        """All nodes, of which some have not approved the app that is installed here."""
         await self.superlink.start()
         names = [f"community-{index}" for index in range(len(exports))]
         identities = write_identities(self.directory / "identities", names)
@@ -161,6 +162,7 @@ class District:
                     left=directory / "left.jsonl",
                     identity=identities[index],
                     bundles=directory / "bundles",
+                    approve_own_bundle=index not in unapproved,
                     sandbox=sandbox_problem() is None,
                 )
             )
