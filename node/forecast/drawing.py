@@ -130,7 +130,7 @@ def draw(
         figures=[frame.figure(index, day) for index, day in enumerate(coming)],
         days=[Label(frame.centre(index), BASE + 22, name) for index, name in enumerate(names)],
         weeks=[
-            Label(frame.past_bar(index, day).x, BASE + 22, f"{day.date.month}/{day.date.day}")
+            Label(frame.past_bar(index, day).x, BASE + 22, _short(day.date))
             for index, day in enumerate(past)
             if index % 7 == 0
         ],
@@ -138,6 +138,44 @@ def draw(
         divider=frame.divider,
         width=form.width,
     )
+
+
+def draw_kept(days: Sequence[tuple[Past, Coming]], *, form: Format = WIDE) -> Picture:
+    """Days that were forecast and have come: a band and a line for each, and a bar of what came."""
+    top = max([1.0, *(came.requests for came, _ in days), *(said.high for _, said in days)])
+    step = grid_step(top)
+    right = form.width - RIGHT
+    frame = _Frame(
+        ceiling=step * math.ceil(top / step),
+        divider=LEFT,
+        narrow=0,
+        wide=(right - LEFT) / max(1, len(days)),
+    )
+    bars = []
+    for index, (came, _) in enumerate(days):
+        height = frame.y(came.requests)
+        left = frame.centre(index) - frame.wide / 6
+        bars.append(Bar(round(left, 1), height, round(frame.wide / 3, 1), round(BASE - height, 1)))
+    lines = [step * number for number in range(math.ceil(top / step) + 1)]
+    return Picture(
+        past=bars,
+        bands=[frame.band(index, said) for index, (_, said) in enumerate(days)],
+        means=[frame.mean(index, said) for index, (_, said) in enumerate(days)],
+        figures=[],
+        days=[],
+        weeks=[
+            Label(round(LEFT + frame.wide * index, 1), BASE + 22, _short(came.date))
+            for index, (came, _) in enumerate(days)
+            if index % 7 == 0
+        ],
+        grid=[Label(LEFT - 8, frame.y(value), f"{value:g}") for value in lines],
+        divider=right,
+        width=form.width,
+    )
+
+
+def _short(day: date) -> str:
+    return f"{day.month}/{day.day}"
 
 
 def grid_step(top: float) -> int:

@@ -13,12 +13,13 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from node.forecast import counting, drawing, rules, service
+from node.forecast import counting, drawing, model_pages, outlook_pages, rules, service
 from node.forecast.api import runner_of
 from node.forecast.comparison import compare
 from node.forecast.drawing import Coming, Past, Picture
 from node.forecast.model import Evaluation
 from node.forecast.panel import TOTAL
+from node.forecast.words import arm_names, category_name
 from node.kernel.errors import DomainError
 from node.outbox.api import read_left
 from node.residents.rules import Role
@@ -101,21 +102,6 @@ def card(request: AnyRequest, session: Session, who: Caller) -> Card | None:
     return Card(_("Next week's requests"), lines, [Link("/forecast", _("See the forecast"))])
 
 
-def category_name(code: str) -> str:
-    """A category in the reader's language; a code nobody translated, with spaces."""
-    known = _("All requests") if code == TOTAL else _(code)
-    return known if known != code else code.replace("_", " ").capitalize()
-
-
-def arm_names() -> dict[str, str]:
-    """Each forecast in words."""
-    return {
-        "mean8": _("Simple: mean of the same weekday, 8 weeks"),
-        "local": _("Learned here alone"),
-        "federated": _("Learned together with the district"),
-    }
-
-
 def day_name(day: date) -> str:
     """A weekday, short."""
     spoken = language.language.get()
@@ -140,6 +126,10 @@ def _show(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str
         "model_sha256": latest.model_sha256,
         "left_messages": sum(line.messages for line in left),
         "left_kilobytes": -(-sum(line.bytes for line in left) // 1_000),
+        "tomorrow": outlook_pages.tomorrow(house(request), result, who),
+        "against": outlook_pages.against(request),
+        "promise": model_pages.promise(result.get("privacy")),
+        "takes_part": house(request).settings.training,
     }
     return page(request, "forecast/forecast.html", status=status, **shown)
 
@@ -214,6 +204,12 @@ def _reason(result: dict[str, Any]) -> str:
     if used == "mean8":
         return _("No learned forecast did better here than the simple one, so that one is used.")
     percent = round(100 * (1 - best / simple)) if simple else 0
+    if percent < 0:
+        kept = _(
+            "In use: “%(name)s”. Lately “%(simple)s” did a little better, but eight weeks are "
+            "few: it is given up only when it is clearly worse."
+        )
+        return kept % {"name": arm_names()[used], "simple": arm_names()["mean8"]}
     figures = {"name": arm_names()[used], "percent": percent, "simple": arm_names()["mean8"]}
     if percent < 1:
         return _("In use: “%(name)s”. Lately it was a little better than “%(simple)s”.") % figures
@@ -221,4 +217,4 @@ def _reason(result: dict[str, Any]) -> str:
     return words % figures
 
 
-routes = [show, plot, evaluate]
+routes = [show, plot, evaluate, *outlook_pages.routes, *model_pages.routes]

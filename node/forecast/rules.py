@@ -84,9 +84,26 @@ def check_evaluation(result: Any) -> None:
     for arm in filter(None, arms.values()):
         if not all(isinstance(arm.get(name), int | float) for name in ("total_mae", "bias")):
             raise EvaluationUnusable(problem="arms")
+    if result.get("privacy") is not None:
+        check_promise(result["privacy"])
     for row in [*_list(result, "days"), *_list(result, "actual")]:
         if not {"date", "category"} <= set(row):
             raise EvaluationUnusable(problem="days")
+
+
+def check_promise(promise: Any) -> None:
+    """Refuse a statement about privacy that no accountant made, or that pages could not show."""
+    if not isinstance(promise, dict) or not promise.get("accountant"):
+        raise EvaluationUnusable(problem="privacy")
+    if not all(isinstance(promise.get(name), int | float) for name in ("epsilon", "delta")):
+        raise EvaluationUnusable(problem="privacy")
+    for part in ("words", "not_covered"):
+        for tongue in ("en", "zh"):
+            lines = promise.get(part, {}).get(tongue)
+            if not isinstance(lines, list) or not all(isinstance(one, str) for one in lines):
+                raise EvaluationUnusable(problem="privacy")
+    if not all(isinstance(promise.get(name), str) for name in ("unit", "accountant")):
+        raise EvaluationUnusable(problem="privacy")
 
 
 def _list(result: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -5,6 +5,18 @@ from typing import Any
 
 NEXT = date(2026, 1, 1)
 CATEGORIES = ("housing_repair", "lift", "total")
+PROMISE = {
+    "mechanism": "counts",
+    "unit": "one request",
+    "epsilon": 1.0,
+    "delta": 0.0,
+    "week_epsilon": 3.0,
+    "weekly_limit": 3,
+    "noise": "two-sided geometric",
+    "accountant": "dp-accounting",
+    "words": {"en": ["At most 74 right guesses in 100."], "zh": ["100 次最多猜对 74 次。"]},
+    "not_covered": {"en": ["A resident over many weeks."], "zh": ["同一居民的许多周。"]},
+}
 
 
 def answer(adopted: str = "federated") -> dict[str, Any]:
@@ -20,6 +32,7 @@ def answer(adopted: str = "federated") -> dict[str, Any]:
         },
         "adopted": adopted,
         "model_sha256": "ab" * 32,
+        "privacy": PROMISE,
         "days": [
             {
                 "date": (NEXT + timedelta(days=day)).isoformat(),
@@ -27,6 +40,7 @@ def answer(adopted: str = "federated") -> dict[str, Any]:
                 "mean": 1.5 + day % 3 + 2 * (category == "total"),
                 "q10": 0,
                 "q50": 1 + day % 3,
+                "q80": 3 + day % 3 + 3 * (category == "total"),
                 "q90": 4 + day % 3 + 3 * (category == "total"),
             }
             for category in CATEGORIES
