@@ -21,9 +21,9 @@ from flwr.app import (
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
-from federation.bundle import build_bundle, bundle_files
 from federation import client_app, server_app
 from federation import weights as weights_of
+from federation.bundle import build_bundle, bundle_files
 from federation.data import load_export
 from federation.errors import ForecastError, ModelInvalid, RoundTooSmall, RunConfigInvalid
 from federation.loop import federate
@@ -66,6 +66,7 @@ def contexts(write_export: WriteExport, tmp_path: Path) -> list[Context]:
                 "export": str(write_export(f"{index}.csv", days=90 + 20 * index, seed=index)),
                 "left": str(tmp_path / f"left-{index}.jsonl"),
                 "identity": str(identities[index]),
+                "vault": str(tmp_path / f"vault-{index}"),
             },
             **{"out-dir": str(tmp_path / "runs")},
         )
