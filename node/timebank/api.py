@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.residents.rules import Role, Scope
-from node.timebank import rules, service
+from node.timebank import api_pool, rules, service
 from node.timebank.model import Exchange
 from node.timebank.service import Actor
 from node.web import idempotency
@@ -19,7 +19,11 @@ from node.web.refusals import STATUS
 from node.web.session import AnyRequest, Caller, house, require, require_for, require_subject
 
 ARBITER_ROLES = (Role.SOCIAL_WORKER, Role.SECRETARY)
-STATUS |= {"timebank.not_in_steps": 400, "timebank.more_than_agreed": 400}
+STATUS |= {
+    "timebank.not_in_steps": 400,
+    "timebank.more_than_agreed": 400,
+    "timebank.not_owned": 400,
+}
 
 
 class RequestBody(msgspec.Struct):
@@ -54,7 +58,14 @@ def arbiter(request: AnyRequest) -> Actor:
 async def show_services() -> list[dict[str, Any]]:
     """What kinds of help there are, and what both sides may expect of each."""
     return [
-        {"code": kind.code, "title": kind.title, "standard": kind.standard}
+        {
+            "code": kind.code,
+            "title": kind.title,
+            "standard": kind.standard,
+            "usual_minutes": kind.usual_minutes,
+            "training": kind.training.value,
+            "people": kind.people,
+        }
         for kind in rules.SERVICES.values()
     ]
 
@@ -208,4 +219,5 @@ routes = [
     dispute,
     settle,
     show_balance,
+    *api_pool.routes,
 ]

@@ -45,3 +45,20 @@ class ExchangeStep(Base):
     recorded_by: Mapped[UUID | None]  # who acted for that side; None: they did it themselves
     minutes: Mapped[int | None]
     done_at: Mapped[datetime]
+
+
+class PoolMovement(Base):
+    """Minutes given to the donation pool, or granted from it: by whom, and who wrote it down."""
+
+    __tablename__ = "pool_movement"
+    __table_args__ = (
+        CheckConstraint("minutes > 0", name="pool_minutes_positive"),
+        Index("pool_by_resident", "resident_id", "act", "done_at"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)  # also of the journal entry
+    act: Mapped[str]
+    resident_id: Mapped[UUID]
+    minutes: Mapped[int]
+    need: Mapped[str | None]  # why it was granted
+    recorded_by: Mapped[UUID | None]  # who granted it, or acted for the giver
+    done_at: Mapped[datetime] = mapped_column(index=True)

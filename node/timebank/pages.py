@@ -18,10 +18,10 @@ from node.ledger.model import Unit
 from node.residents import service as residents
 from node.residents.model import Resident
 from node.residents.rules import Scope, clean_phone
-from node.timebank import calls, rules, service
+from node.timebank import calls, pages_pool, rules, service
 from node.timebank.api import ARBITER_ROLES, actor, arbiter, may_see, recorder
 from node.timebank.model import Exchange
-from node.timebank.rules import Act, ExchangeState, Side
+from node.timebank.rules import Act, ExchangeState, Side, Training
 from node.timebank.service import Actor
 from node.web import language
 from node.web.forms import Form
@@ -221,6 +221,13 @@ def reason_names() -> dict[str, str]:
         "exchange": _("Help between neighbours"),
         "redeemed_away": _("Help in another community"),
         "helped_guest": _("Helped a guest from another community"),
+        "gift_sent": _("Given to somebody in another community"),
+        "gift_received": _("Given by somebody in another community"),
+        "taken_back": _("Given back to another community"),
+        "given_back": _("Come back from another community"),
+        "donated_to_pool": _("Given to the donation pool"),
+        "granted_from_pool": _("Granted from the donation pool"),
+        "surplus_to_pool": _("Above the limit: gone to the donation pool"),
     }
 
 
@@ -247,7 +254,18 @@ def _with_phone(session: Session, phone: str) -> UUID:
 
 
 def _services() -> list[tuple[str, str, str]]:
-    return [(kind.code, _(kind.title), _(kind.standard)) for kind in rules.SERVICES.values()]
+    return [(kind.code, _(kind.title), standard(kind)) for kind in rules.SERVICES.values()]
+
+
+def standard(kind: rules.Service) -> str:
+    """What both sides may expect of a kind of help, and what the helper must have."""
+    must_have = {
+        Training.NONE: "",
+        Training.INTRODUCED: _("The social worker shows how before the first time."),
+        Training.CERTIFIED: _("Only with a certificate that the desk has seen."),
+    }[kind.training]
+    usually = _("Usually %(minutes)s minutes.") % {"minutes": kind.usual_minutes}
+    return " ".join(part for part in (_(kind.standard), must_have, usually) if part)
 
 
 def _rows(session: Session, exchanges: Sequence[Exchange], resident_id: UUID | None) -> list[Row]:
@@ -312,10 +330,11 @@ def _one(request: AnyRequest, exchange_id: UUID, form: Form, *, status: int = 20
             row=row,
             names=names,
             kind=rules.SERVICES[exchange.service],
+            standard=standard(rules.SERVICES[exchange.service]),
             act_names=act_names(),
             state_names=state_names(),
             may_settle=is_arbiter and exchange.state == ExchangeState.DISPUTED,
         )
 
 
-routes = [answer_call, show, show_request, ask, statement, show_one, do_act]
+routes = [answer_call, show, show_request, ask, statement, show_one, do_act, *pages_pool.routes]

@@ -8,6 +8,16 @@ class NotInSteps(DomainError):
     message = "Minutes go in steps of {step}, from {step} to {limit}."
 
 
+class NotOwned(DomainError):
+    code = "timebank.not_owned"
+    message = "Only your own minutes can be given: {owned} are yours, {needed} were named."
+
+
+class GrantsUsedUp(DomainError):
+    code = "timebank.grants_used_up"
+    message = "This resident can be granted {left} more minutes this month; {needed} were named."
+
+
 class MoreThanAgreed(DomainError):
     code = "timebank.more_than_agreed"
     message = "Give the minutes really used: at least 1, at most the {held} that were agreed."

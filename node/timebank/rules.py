@@ -9,6 +9,33 @@ from node.timebank.refusals import MoreThanAgreed, NotInSteps
 
 STEP_MINUTES = 15  # minutes are agreed and counted in these steps
 EXCHANGE_MINUTES_MAX = 8 * 60  # of one exchange: a day's work; longer help is several
+POOL_MINUTES_MAX = 6_000  # of one gift to the pool, or one grant
+GRANTS_A_MONTH_MINUTES = 1_200  # to one resident from the pool: 20 hours
+GRANT_MONTH_DAYS = 30
+
+
+class Training(StrEnum):
+    """What a helper must have before they give this kind of help."""
+
+    NONE = "none"
+    INTRODUCED = "introduced"  # the social worker has shown how
+    CERTIFIED = "certified"  # a paper from outside, seen at the desk
+
+
+class PoolAct(StrEnum):
+    """What happens to the donation pool."""
+
+    DONATE = "donate"
+    GRANT = "grant"
+
+
+class Need(StrEnum):
+    """Why somebody is granted minutes; kept with the grant."""
+
+    LIVES_ALONE = "lives_alone"
+    CANNOT_EARN = "cannot_earn"
+    ILLNESS = "illness"
+    CARES_FOR = "cares_for"
 
 
 @dataclass(frozen=True)
@@ -18,6 +45,9 @@ class Service:
     code: str
     title: str
     standard: str
+    usual_minutes: int  # what most visits take, to fill in the form with
+    training: Training = Training.NONE
+    people: int = 1  # who come together, where one alone is not safe
 
 
 def _catalogue(*services: Service) -> Mapping[str, Service]:
@@ -29,26 +59,65 @@ SERVICES = _catalogue(
         "companionship",
         "Company",
         "Arrive at the agreed time, talk, read or walk together. No selling, no lending money.",
+        usual_minutes=60,
     ),
     Service(
         "meal_delivery",
         "Bringing meals",
         "Hot and covered within 30 minutes of cooking; hand it over in person and look in.",
+        usual_minutes=30,
     ),
     Service(
         "cleaning",
         "Cleaning",
         "Agree on the rooms first; no climbing outside windows; leave when both have looked.",
+        usual_minutes=120,
     ),
     Service(
         "errands",
         "Errands",
         "Shopping, queueing, collecting medicine: bring the receipt and the exact change.",
+        usual_minutes=60,
     ),
     Service(
         "phone_help",
         "Help with the phone",
         "Show it slowly, let the other hand do it. Never ask for a password or a code.",
+        usual_minutes=45,
+    ),
+    Service(
+        "hospital_escort",
+        "Going along to hospital",
+        "There and back, with papers and medicine list; tell the family when both are home.",
+        usual_minutes=240,
+        training=Training.INTRODUCED,
+    ),
+    Service(
+        "personal_care",
+        "Washing and dressing",
+        "Ask before each step; doors closed; nothing that hurts. Report a wound or a fall at once.",
+        usual_minutes=45,
+        training=Training.CERTIFIED,
+    ),
+    Service(
+        "lifting",
+        "Moving heavy things",
+        "Two people, never one; clear the way first; nothing is carried over somebody's bed.",
+        usual_minutes=60,
+        people=2,
+    ),
+    Service(
+        "small_repairs",
+        "Small repairs at home",
+        "Bulbs, screws, hinges. Mains power, gas and water pipes are for the property company.",
+        usual_minutes=45,
+        training=Training.INTRODUCED,
+    ),
+    Service(
+        "haircut",
+        "Haircut at home",
+        "Clean scissors, a cloth around the shoulders, and swept afterwards.",
+        usual_minutes=30,
     ),
 )
 """Company, meals and cleaning are the seed document's; the council may come to add more."""
@@ -135,6 +204,12 @@ def check_request(*, service: str, minutes: int, same_person: bool) -> None:
         raise BadInput(field="provider_id", problem="nobody helps themselves for minutes")
     if not 0 < minutes <= EXCHANGE_MINUTES_MAX or minutes % STEP_MINUTES:
         raise NotInSteps(step=STEP_MINUTES, limit=EXCHANGE_MINUTES_MAX)
+
+
+def check_pool_minutes(minutes: int) -> None:
+    """Refuse an amount that no gift to the pool and no grant can have."""
+    if not 1 <= minutes <= POOL_MINUTES_MAX:
+        raise BadInput(field="minutes", problem=f"between 1 and {POOL_MINUTES_MAX}")
 
 
 def counted_minutes(used: int, *, held: int) -> int:

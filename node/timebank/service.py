@@ -15,6 +15,7 @@ from node.kernel.errors import IdReused, NotAllowed, NotFound, WrongState
 from node.kernel.events import record
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
+from node.ledger.cap import sweep_surplus
 from node.ledger.model import Account, JournalEntry, Posting, Unit
 from node.timebank import rules
 from node.timebank.events import ExchangeConfirmed
@@ -266,6 +267,8 @@ def _repeated(exchange: Exchange, actor: Actor, act: Act, reached: ExchangeState
 def _pay(session: Session, clock: Clock, exchange: Exchange, minutes: int) -> None:
     exchange.state, exchange.changed_at = ExchangeState.CAPTURED, clock.now()
     ledger.capture_hold(session, clock, hold_id=exchange.id, amount=minutes)
+    account_id = ledger.resident_account(exchange.provider_id, Unit.MINUTES)
+    sweep_surplus(session, clock, account_id=account_id, refers_to=exchange.id)
     record(
         session,
         ExchangeConfirmed(
