@@ -164,8 +164,8 @@ async def confirm(
     sealer = sealer_of(node)
 
     def command(session: Session) -> dict[str, Any]:
-        visit = host.confirm(session, node.clock, sealer, exchange_id=exchange_id, party=data.by)
-        return visit_as_json(visit)
+        host.confirm(session, node.clock, sealer, exchange_id=exchange_id, party=data.by)
+        return visit_as_json(session.get_one(Visit, exchange_id))
 
     return await node.database.run(command)
 

@@ -22,8 +22,9 @@ from node.exchange.messages import (
     ReleasePass,
     RequestCapture,
 )
-from node.exchange.model import Pass, ReceiptRecord
+from node.exchange.model import PASSES, RECEIPT, Pass, ReceiptRecord
 from node.exchange.rules import Consent, PassState
+from node.kernel import rows
 from node.kernel.errors import IdReused, NotFound
 from node.kernel.ids import derived_id
 from node.kernel.messages import Envelope, Sealer
@@ -117,7 +118,7 @@ def accept_pass(session: Session, clock: Clock, question: Envelope) -> PassAccep
     if found.exchange_id != asked.exchange_id:
         if found.state != PassState.ISSUED:
             raise rules.PassNotUsable(state=found.state)
-        _check_in_time(found, clock.now())
+        _check_in_time(found.expires_at, clock.now())
         bind(session, clock, found, asked.exchange_id)
     return PassAccepted(asked.exchange_id, found.id, found.minutes_up_to, found.expires_at)
 
@@ -134,38 +135,36 @@ def capture(session: Session, clock: Clock, question: Envelope) -> Receipt:
     """The help was given: payer down, clearing up, the rest released, in this one transaction."""
     asked = question.body
     assert isinstance(asked, RequestCapture)
-    found = _bound(session, asked.pass_id, asked.exchange_id, question.sender)
+    found = PASSES.get(session, asked.pass_id)
+    if found is None or found.exchange_id != asked.exchange_id:
+        raise rules.PassUnknown
+    if found.host != question.sender:
+        raise rules.PassForOther(host=found.host)
     if found.state == PassState.CAPTURED:
         if found.minutes != asked.minutes:
             raise IdReused(id=str(asked.exchange_id))
-        return _receipt(session.get_one(ReceiptRecord, asked.exchange_id), question)
+        return _receipt(session.get_one(ReceiptRecord, asked.exchange_id).captured_at, question)
     if found.state != PassState.ACCEPTED:
         raise rules.PassNotUsable(state=found.state)
-    _check_in_time(found, clock.now())
+    _check_in_time(found.expires_at, clock.now())
     rules.check_minutes(asked.minutes)
     if asked.minutes > found.minutes_up_to:
         raise rules.PassTooSmall(covered=found.minutes_up_to, needed=asked.minutes)
-    record = pay(session, clock, found, minutes=asked.minutes, at=clock.now())
-    return _receipt(record, question)
+    captured_at = clock.now()
+    pay(session, clock, pass_id=found.id, minutes=asked.minutes, at=captured_at)
+    return _receipt(captured_at, question)
 
 
-def pay(
-    session: Session, clock: Clock, found: Pass, *, minutes: int, at: datetime
-) -> ReceiptRecord:
+def pay(session: Session, clock: Clock, *, pass_id: UUID, minutes: int, at: datetime) -> None:
     """Capture an accepted pass: elder down, clearing up, the rest free, a receipt on our side."""
-    rules.check_pass_step(now=found.state, to=PassState.CAPTURED)
+    found = PASSES.get(session, pass_id)
+    assert found is not None
     assert found.exchange_id is not None
-    ledger.capture_hold(session, clock, hold_id=found.id, amount=minutes)
-    found.state, found.minutes = PassState.CAPTURED, minutes
-    record = ReceiptRecord(
-        exchange_id=found.exchange_id,
-        peer=found.host,
-        is_debt=True,
-        minutes=minutes,
-        captured_at=at,
-    )
-    session.add(record)
-    return record
+    rules.check_pass_step(now=found.state, to=PassState.CAPTURED)
+    ledger.capture_hold(session, clock, hold_id=pass_id, amount=minutes)
+    PASSES.change(session, found, state=PassState.CAPTURED, minutes=minutes)
+    receipt = {"exchange_id": found.exchange_id, "peer": found.host, "is_debt": True}
+    rows.add(session, RECEIPT, receipt | {"minutes": minutes, "captured_at": at})
 
 
 def release(session: Session, clock: Clock, question: Envelope) -> PassReleased:
@@ -193,7 +192,7 @@ def expire_passes(session: Session, clock: Clock) -> int:
     return len(expired)
 
 
-def _receipt(record: ReceiptRecord, question: Envelope) -> Receipt:
+def _receipt(captured_at: datetime, question: Envelope) -> Receipt:
     asked = question.body
     assert isinstance(asked, RequestCapture)
     return Receipt(
@@ -201,8 +200,8 @@ def _receipt(record: ReceiptRecord, question: Envelope) -> Receipt:
         asked.pass_id,
         home=question.recipient,
         host=question.sender,
-        minutes=record.minutes,
-        captured_at=record.captured_at,
+        minutes=asked.minutes,
+        captured_at=captured_at,
     )
 
 
@@ -222,6 +221,6 @@ def _bound(session: Session, pass_id: UUID, exchange_id: UUID, host: str) -> Pas
     return found
 
 
-def _check_in_time(found: Pass, now: datetime) -> None:
-    if found.expires_at <= now:
+def _check_in_time(expires_at: datetime, now: datetime) -> None:
+    if expires_at <= now:
         raise rules.PassNotUsable(state=PassState.EXPIRED)

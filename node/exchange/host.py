@@ -17,8 +17,9 @@ from node.exchange.messages import (
     ReleasePass,
     RequestCapture,
 )
-from node.exchange.model import ReceiptRecord, Visit
+from node.exchange.model import RECEIPT, VISITS, Visit, VisitRow
 from node.exchange.rules import VisitState
+from node.kernel import rows
 from node.kernel.errors import BadInput, DomainError, IdReused, NotFound
 from node.kernel.ids import derived_id
 from node.kernel.messages import Envelope, Refusal, Sealed, Sealer
@@ -126,20 +127,19 @@ def deliver(session: Session, *, exchange_id: UUID, minutes: int) -> Visit:
 
 def confirm(
     session: Session, clock: Clock, sealer: Sealer, *, exchange_id: UUID, party: str
-) -> Visit:
+) -> VisitRow:
     """One party says the help was given as noted; when both have, home is asked for the minutes."""
-    visit = _locked(session, exchange_id)
+    visit = _row(session, exchange_id)
     if party not in PARTIES:
         raise BadInput(field="by", problem=f"one of {', '.join(PARTIES)}")
     if visit.state in (VisitState.CONFIRMED, VisitState.CAPTURED):
         return visit
     rules.check_visit_step(now=visit.state, to=VisitState.CONFIRMED)
-    visit.confirmed_by_elder |= party == "elder"
-    visit.confirmed_by_provider |= party == "provider"
+    VISITS.change(session, visit, **{f"confirmed_by_{party}": True})
     if visit.confirmed_by_elder and visit.confirmed_by_provider:
         assert visit.pass_id is not None
         assert visit.minutes is not None
-        visit.state = VisitState.CONFIRMED
+        VISITS.change(session, visit, state=VisitState.CONFIRMED)
         outbox.enqueue(
             session,
             clock,
@@ -170,37 +170,30 @@ def receipt_arrived(
     """Home paid: credit our volunteer and keep home's signed word."""
     asked = question.body
     assert isinstance(asked, RequestCapture)
-    visit = _locked(session, asked.exchange_id)
+    visit = _row(session, asked.exchange_id)
     if visit.state != VisitState.CONFIRMED:
         return
     said = (answer.exchange_id, answer.pass_id, answer.minutes, answer.home, answer.host)
     if said != (visit.id, visit.pass_id, visit.minutes, visit.home, question.sender):
         code = "exchange.receipt_differs"
         evidence.note(session, clock, peer=visit.home, kind=code, sealed=sealed)
-        _refuse(session, clock, visit, code)
+        _refuse(session, clock, _locked(session, visit.id), code)
         return
-    take_receipt(session, clock, visit, captured_at=answer.captured_at, sealed=sealed)
+    take_receipt(session, clock, visit.id, captured_at=answer.captured_at, sealed=sealed)
 
 
 def take_receipt(
-    session: Session, clock: Clock, visit: Visit, *, captured_at: datetime, sealed: Sealed
+    session: Session, clock: Clock, exchange_id: UUID, *, captured_at: datetime, sealed: Sealed
 ) -> None:
     """Credit our volunteer for a confirmed visit; `sealed` is home's signed word that it paid."""
+    visit = _row(session, exchange_id)
     rules.check_visit_step(now=visit.state, to=VisitState.CAPTURED)
     assert visit.minutes is not None
     ledger.capture_hold(session, clock, hold_id=visit.id, amount=visit.minutes)
-    visit.state = VisitState.CAPTURED
-    session.add(
-        ReceiptRecord(
-            exchange_id=visit.id,
-            peer=visit.home,
-            is_debt=False,
-            minutes=visit.minutes,
-            captured_at=captured_at,
-            payload=sealed.payload,
-            signature=sealed.signature,
-        )
-    )
+    VISITS.change(session, visit, state=VisitState.CAPTURED)
+    receipt = {"exchange_id": visit.id, "peer": visit.home, "is_debt": False}
+    receipt |= {"minutes": visit.minutes, "captured_at": captured_at}
+    rows.add(session, RECEIPT, receipt | {"payload": sealed.payload, "signature": sealed.signature})
     account_id = ledger.resident_account(visit.provider_id, Unit.MINUTES)
     sweep_surplus(session, clock, account_id=account_id, refers_to=visit.id)
 
@@ -230,6 +223,13 @@ def _send_release(session: Session, clock: Clock, sealer: Sealer, visit: Visit) 
         recipient=visit.home,
         body=ReleasePass(visit.id, visit.pass_id),
     )
+
+
+def _row(session: Session, exchange_id: UUID) -> VisitRow:
+    visit = VISITS.get(session, exchange_id)
+    if visit is None:
+        raise NotFound(what="visit", id=str(exchange_id))
+    return visit
 
 
 def _locked(session: Session, exchange_id: UUID) -> Visit:

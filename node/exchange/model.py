@@ -1,13 +1,16 @@
 """Passes we issued, visits we hosted, gifts, the receipts on both sides and what came of them."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, Table
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.exchange.rules import Consent, ReceiptKind
 from node.kernel.db import Base
+from node.kernel.rows import Rows
 
 
 class Pass(Base):
@@ -212,3 +215,35 @@ class Evidence(Base):
     payload: Mapped[bytes] = mapped_column(LargeBinary)
     signature: Mapped[bytes] = mapped_column(LargeBinary)
     at: Mapped[datetime]
+
+
+@dataclass(slots=True)
+class PassRow:
+    """A pass inside a transaction, as the hot path sees it."""
+
+    id: UUID
+    host: str
+    minutes_up_to: int
+    state: str
+    exchange_id: UUID | None
+    minutes: int | None
+    expires_at: datetime
+
+
+@dataclass(slots=True)
+class VisitRow:
+    """A visit inside a transaction, as the hot path sees it."""
+
+    id: UUID
+    home: str
+    provider_id: UUID
+    state: str
+    pass_id: UUID | None
+    minutes: int | None
+    confirmed_by_elder: bool
+    confirmed_by_provider: bool
+
+
+RECEIPT = cast(Table, ReceiptRecord.__table__)
+PASSES = Rows(cast(Table, Pass.__table__), PassRow)
+VISITS = Rows(cast(Table, Visit.__table__), VisitRow)

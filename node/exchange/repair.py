@@ -133,7 +133,7 @@ def _credit_visit(
     said = (line.debtor, line.minutes, VisitState.CONFIRMED)
     if visit is None or (visit.home, visit.minutes, visit.state) != said:
         raise NotProven(receipt=str(line.id))
-    host.take_receipt(session, clock, visit, captured_at=line.captured_at, sealed=sealed)
+    host.take_receipt(session, clock, line.id, captured_at=line.captured_at, sealed=sealed)
 
 
 def _credit_gift(
@@ -175,7 +175,7 @@ def _owe_capture(
         home.bind(session, clock, promised, line.id)
     if promised.exchange_id != line.id or promised.state != PassState.ACCEPTED:
         raise NotProven(receipt=str(line.id))
-    home.pay(session, clock, promised, minutes=line.minutes, at=line.captured_at)
+    home.pay(session, clock, pass_id=promised.id, minutes=line.minutes, at=line.captured_at)
 
 
 def _owe_gift(

@@ -1,10 +1,13 @@
 """The one write path of a node (group commit) and its snapshot reads.
 
 Callers hand over commands `(session) -> result`. One thread runs all that are queued inside one
-transaction, each behind a savepoint, and answers only after the commit: nothing acknowledged is
-ever lost, and one fsync serves many callers. A command that fails undoes itself alone. SQLite runs
-in WAL mode with synchronous=FULL; PostgreSQL runs the same commands in the same thread, because the
-ledger's hash chain makes writers take turns anyway (docs/architecture.md, decision 4).
+transaction and answers only after the commit: nothing acknowledged is ever lost, and one fsync
+serves many callers. A command that fails undoes itself alone: a batch runs without savepoints at
+first, and if one of its commands is refused it is undone and run again, carefully, each command
+behind a savepoint. SQLite runs in WAL mode with synchronous=FULL; PostgreSQL runs the same commands
+in the same thread, because the ledger's hash chain makes writers take turns anyway
+(docs/architecture.md, decision 4). One lock for the whole database keeps other processes' writers
+out until the commit: what a transaction has read stays true.
 """
 
 import asyncio
@@ -23,6 +26,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from node.kernel import rows
 from node.kernel.errors import Busy, DomainError
 from node.kernel.events import Reactions, forget_after, pending_count, react
 from node.kernel.ports import Clock
@@ -33,8 +37,11 @@ AnyRow = Row[*tuple[Any, ...]]
 
 BATCH_MAX = 256  # commands in one transaction
 QUEUE_MAX = 10_000  # commands waiting; more are refused as kernel.busy
-BUSY_TIMEOUT_MS = 10_000  # how long one process waits for another's write lock (SQLite)
+BUSY_TIMEOUT_MS = 10_000  # how long one process waits for another's write lock
 STOP_TIMEOUT_SECONDS = 30
+WRITER_LOCK = 0x6C696E6C69  # PostgreSQL's advisory lock, held by the one who writes: "linli"
+
+_IS_OPTIMISTIC = "linli.optimistic"
 
 log = structlog.get_logger()
 
@@ -72,9 +79,23 @@ class DatabaseClosed(DomainError):
     retryable = True
 
 
+class _TryCarefully(BaseException):
+    """A part of an optimistic batch was refused: no `except Exception` may take it for its own."""
+
+
 class _Job(NamedTuple):
     command: Command[Any]
-    answer: Future[Any]
+    answer: "Future[Any] | asyncio.Future[Any]"
+    loop: asyncio.AbstractEventLoop | None = None  # where the answer is awaited
+
+    def is_wanted(self) -> bool:
+        """Whoever waits may have gone (a closed connection); if not, it gets an answer."""
+        if isinstance(self.answer, Future):
+            return self.answer.set_running_or_notify_cancel()
+        return not self.answer.cancelled()
+
+
+_Outcome = tuple[Any, Exception | None]
 
 
 class Database:
@@ -108,20 +129,15 @@ class Database:
     def write(self, command: Command[T]) -> "Future[T]":
         """Queue a command; the future answers after its commit, or carries its refusal."""
         answer: Future[T] = Future()
-        waiting = self._jobs.qsize()
-        if not self._is_open:
-            answer.set_exception(DatabaseClosed())
-        elif waiting >= QUEUE_MAX:
-            answer.set_exception(Busy(waiting=waiting))
-        elif self._thread is None:
-            self._run_batch([_Job(command, answer)])
-        else:
-            self._jobs.put(_Job(command, answer))
+        self._hand_in(_Job(command, answer))
         return answer
 
     async def run(self, command: Command[T]) -> T:
         """`write` for async code."""
-        return await asyncio.wrap_future(self.write(command))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._hand_in(_Job(command, answer, loop))
+        return await answer
 
     def do(self, command: Command[T]) -> T:
         """`write` and wait, for commands of the terminal and tests."""
@@ -144,10 +160,21 @@ class Database:
         if self._thread is not None:
             self._thread.join(STOP_TIMEOUT_SECONDS)
         while not self._jobs.empty():  # came in while we said stop: nobody waits for ever
-            if (job := self._jobs.get_nowait()) is not None:
-                job.answer.set_exception(DatabaseClosed())
+            if (job := self._jobs.get_nowait()) is not None and job.is_wanted():
+                self._answer([job], [(None, DatabaseClosed())])
         self._writer_engine.dispose()
         self._reader_engine.dispose()
+
+    def _hand_in(self, job: _Job) -> None:
+        waiting = self._jobs.qsize()
+        if not self._is_open:
+            job.answer.set_exception(DatabaseClosed())
+        elif waiting >= QUEUE_MAX:
+            job.answer.set_exception(Busy(waiting=waiting))
+        elif self._thread is None:
+            self._run_batch([job])
+        else:
+            self._jobs.put(job)
 
     def _write_loop(self) -> None:
         while True:
@@ -155,9 +182,7 @@ class Database:
             if first is None:
                 return
             batch, stopping = self._take(first)
-            # Whoever waits may have gone (a closed connection): skip its command, or from here on
-            # run it to its end, so that the answer always has somewhere to go.
-            batch = [job for job in batch if job.answer.set_running_or_notify_cancel()]
+            batch = [job for job in batch if job.is_wanted()]
             if batch:
                 self._run_batch(batch)
             if stopping:
@@ -177,32 +202,59 @@ class Database:
 
     def _run_batch(self, batch: list[_Job]) -> None:
         try:
-            outcomes = self._in_one_transaction(batch)
+            outcomes = self._outcomes(batch)
         except Exception as failure:
             if len(batch) > 1:  # one command spoiled the transaction: give each its own
                 for job in batch:
                     self._run_batch([job])
             else:
-                batch[0].answer.set_exception(failure)
+                self._answer(batch, [(None, failure)])
             return
-        for job, (result, refusal) in zip(batch, outcomes, strict=True):
-            if refusal is None:
-                job.answer.set_result(result)
-            else:
-                job.answer.set_exception(refusal)
+        self._answer(batch, outcomes)
         for listener in self._listeners:
             try:
                 listener()
             except Exception as failure:  # its event loop has ended, say; the writer goes on
                 log.warning("commit_listener_failed", error=type(failure).__name__)
 
-    def _in_one_transaction(self, batch: list[_Job]) -> list[tuple[Any, Exception | None]]:
-        with self._writer_engine.begin() as connection:
-            return [self._run_one(connection, job.command) for job in batch]
+    def _answer(self, batch: list[_Job], outcomes: list[_Outcome]) -> None:
+        """Answer each; one call wakes a whole event loop, however many wait there."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job, _Outcome]]] = {}
+        for job, outcome in zip(batch, outcomes, strict=True):
+            if job.loop is None or self._thread is None:
+                _settle([(job, outcome)])
+            else:
+                by_loop.setdefault(job.loop, []).append((job, outcome))
+        for loop, answers in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_settle, answers)
+            except RuntimeError as failure:  # that loop has ended, and with it whoever waited
+                log.warning("answer_unheard", error=str(failure))
 
-    def _run_one(
-        self, connection: Connection, command: Command[T]
-    ) -> tuple[T | None, Exception | None]:
+    def _outcomes(self, batch: list[_Job]) -> list[_Outcome]:
+        """All commands in one transaction: at once, or, if one is refused, again and carefully."""
+        try:
+            with self._writer_engine.begin() as connection:
+                return self._run_at_once(connection, batch)
+        except (_TryCarefully, Exception) as failure:  # all of it is undone
+            if len(batch) == 1 and isinstance(failure, DomainError):
+                return [(None, failure)]
+            with self._writer_engine.begin() as connection:
+                return [self._run_one(connection, job.command) for job in batch]
+
+    def _run_at_once(self, connection: Connection, batch: list[_Job]) -> list[_Outcome]:
+        outcomes: list[_Outcome] = []
+        with writing_session(connection) as session:
+            session.info[_IS_OPTIMISTIC] = True
+            for job in batch:
+                result = job.command(session)
+                react(session, self._clock, self._reactions)
+                session.flush()
+                session.expunge_all()
+                outcomes.append((result, None))
+        return outcomes
+
+    def _run_one(self, connection: Connection, command: Command[T]) -> _Outcome:
         """The command's result or its refusal; raises only when the transaction is lost."""
         try:
             with writing_session(connection) as session, savepoint(session):
@@ -219,12 +271,23 @@ class Database:
             return None, failure
 
 
+def _settle(answers: list[tuple[_Job, _Outcome]]) -> None:
+    for job, (result, refusal) in answers:
+        if job.answer.done():  # cancelled while its command ran
+            continue
+        if refusal is None:
+            job.answer.set_result(result)
+        else:
+            job.answer.set_exception(refusal)
+
+
 @contextmanager
 def writing_session(connection: Connection) -> Iterator[Session]:
     """A session inside the caller's transaction, which it can neither commit nor end."""
     session = Session(
         connection, join_transaction_mode="rollback_only", expire_on_commit=False, autoflush=True
     )
+    rows.attach(session, connection)
     try:
         yield session
     finally:
@@ -238,7 +301,14 @@ def savepoint(session: Session) -> Iterator[None]:
 
     A failed flush (IntegrityError) rolls the whole transaction back, as SQLAlchemy does; the writer
     then runs each command of that transaction on its own. Rules therefore check before they write.
+    In an optimistic batch there are none: what fails undoes the batch, which runs again carefully.
     """
+    if session.info.get(_IS_OPTIMISTIC):
+        try:
+            yield
+        except Exception as refusal:
+            raise _TryCarefully from refusal
+        return
     session.flush()
     connection = session.connection()
     recorded = pending_count(session)
@@ -271,10 +341,14 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
             engine = engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
+        else:
+            _take_turns(engine)
     else:
         raise DatabaseUnusable(
             url=shown(url), problem="use sqlite:///FILE or postgresql+psycopg://"
         )
+    if not read_only:
+        rows.watch(engine)
     try:
         engine.connect().close()
     except Exception as problem:
@@ -306,3 +380,14 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
     @event.listens_for(engine, "begin")
     def say_begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _take_turns(engine: Engine) -> None:
+    """One writer at a time on PostgreSQL too, whatever process it is in."""
+
+    @event.listens_for(engine, "begin")
+    def take_turn(connection: Connection) -> None:
+        connection.exec_driver_sql(
+            f"SELECT set_config('lock_timeout', '{BUSY_TIMEOUT_MS}', true), "
+            f"pg_advisory_xact_lock({WRITER_LOCK})"
+        )

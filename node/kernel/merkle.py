@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
@@ -31,6 +32,14 @@ def root(leaves: Sequence[bytes]) -> bytes:
     return level[0] if level else EMPTY_ROOT
 
 
+def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """Every level of hashes over the leaves' contents, the root's last."""
+    found = [[leaf_hash(leaf) for leaf in leaves]]
+    while len(found[-1]) > 1:
+        found.append(_up(found[-1]))
+    return found
+
+
 def proof(leaves: Sequence[bytes], index: int) -> list[Step]:
     """The steps from leaf `index` up to the root."""
     level, steps = [leaf_hash(leaf) for leaf in leaves], []
@@ -47,14 +56,15 @@ def is_proven(content: bytes, steps: Sequence[Step], expected_root: bytes) -> bo
     current = leaf_hash(content)
     for step in steps:
         pair = (step.neighbour, current) if step.is_left else (current, step.neighbour)
-        current = _node_hash(*pair)
+        current = node_hash(*pair)
     return current == expected_root
 
 
 def _up(level: Sequence[bytes]) -> list[bytes]:
     pairs = [level[index : index + 2] for index in range(0, len(level), 2)]
-    return [_node_hash(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+    return [node_hash(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
 
 
-def _node_hash(left: bytes, right: bytes) -> bytes:
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """The hash that stands above two others, 32 bytes."""
     return hashlib.sha256(b"\x01" + left + right).digest()

@@ -1,5 +1,6 @@
 """What two communities say to each other, as the domain sees it (protos/peer.proto is the wire)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -46,6 +47,10 @@ class Sealer(Protocol):
     def community(self) -> str: ...
 
     def seal(self, envelope: Envelope) -> Sealed: ...
+
+    def encode(self, envelope: Envelope) -> bytes: ...
+
+    def sign_many(self, payloads: Sequence[bytes]) -> list[bytes]: ...
 
     def sign_statement(self, payload: bytes) -> bytes: ...
 

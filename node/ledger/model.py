@@ -1,5 +1,6 @@
 """Accounts, journal entries, postings and holds: what the books remember."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
@@ -17,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.kernel.db import Base
+from node.kernel.rows import Rows
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.ddl import ExecutableDDLElement
@@ -111,11 +113,55 @@ class Hold(Base):
     captured_amount: Mapped[int | None] = mapped_column(BigInteger)
 
 
+@dataclass(slots=True)
+class AccountRow:
+    """An account inside a transaction."""
+
+    id: UUID
+    unit: str
+    kind: str
+    floor: int
+    balance: int
+    held: int
+
+    @property
+    def available(self) -> int:
+        """What it can still give, its credit included."""
+        return self.balance - self.held - self.floor
+
+
+@dataclass(slots=True)
+class HoldRow:
+    """A hold inside a transaction."""
+
+    id: UUID
+    payer_id: UUID
+    payee_id: UUID
+    amount: int
+    reason: str
+    state: str
+    expires_at: datetime | None
+    captured_amount: int | None
+
+
+@dataclass(slots=True)
+class HeadRow:
+    """The journal's head inside a transaction."""
+
+    id: int
+    sequence: int
+    hash: str
+
+
 ACCOUNT = cast(Table, Account.__table__)
 ENTRY = cast(Table, JournalEntry.__table__)
 POSTING = cast(Table, Posting.__table__)
 HEAD = cast(Table, JournalHead.__table__)
 HOLD = cast(Table, Hold.__table__)
+
+ACCOUNTS = Rows(ACCOUNT, AccountRow)
+HOLDS = Rows(HOLD, HoldRow)
+HEADS = Rows(HEAD, HeadRow)
 
 
 def _append_only(table: Table) -> None:

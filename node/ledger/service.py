@@ -1,8 +1,8 @@
 """Move value: post, hold, capture, void, reverse, always inside the caller's transaction.
 
 Ids come from the caller and are the idempotency keys: the same id with the same content finds the
-first answer, the same id with other content is refused (kernel.id_reused). Statements are Core, on
-purpose: this is the node's hottest path.
+first answer, the same id with other content is refused (kernel.id_reused). Accounts, holds and the
+journal's head are kept rows (kernel/rows.py), on purpose: this is the node's hottest path.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,29 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from node.kernel import rows
 from node.kernel.db import AnyRow
 from node.kernel.errors import IdReused, NotFound
 from node.kernel.ids import derived_id
 from node.kernel.ports import Clock
-from node.ledger.model import ACCOUNT, ENTRY, HEAD, HOLD, POSTING, Hold, HoldState, Unit
+from node.ledger.model import (
+    ACCOUNT,
+    ACCOUNTS,
+    ENTRY,
+    HEADS,
+    HOLD,
+    HOLDS,
+    POSTING,
+    AccountRow,
+    HeadRow,
+    Hold,
+    HoldRow,
+    HoldState,
+    Unit,
+)
 from node.ledger.refusals import (
     AlreadyReversed,
     AmountOutOfRange,
@@ -33,21 +48,10 @@ from node.ledger.rules import AMOUNT_MAX, GENESIS_HASH, Leg, entry_hash
 
 CLEARING = "clearing"  # kind of account: what we owe (+) or are owed by (-) a peer community
 
-_LOCK_ACCOUNT = select(ACCOUNT).where(ACCOUNT.c.id == bindparam("key")).with_for_update()
-_LOCK_HEAD = select(HEAD.c.sequence, HEAD.c.hash).where(HEAD.c.id == 1).with_for_update()
-_LOCK_HOLD = select(HOLD).where(HOLD.c.id == bindparam("key")).with_for_update()
+HEAD_ID = 1
+
 _ENTRY_BY_ID = select(ENTRY).where(ENTRY.c.id == bindparam("key"))
 _LEGS = select(POSTING.c.account_id, POSTING.c.amount).where(POSTING.c.sequence == bindparam("key"))
-_SET_BALANCE = (
-    update(ACCOUNT)
-    .where(ACCOUNT.c.id == bindparam("key"))
-    .values(balance=bindparam("new_balance"), held=bindparam("new_held"))
-)
-_SET_HEAD = (
-    update(HEAD)
-    .where(HEAD.c.id == 1)
-    .values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
-)
 
 
 def resident_account(resident_id: UUID, unit: Unit) -> UUID:
@@ -69,15 +73,14 @@ def open_account(
     session: Session, *, account_id: UUID, unit: Unit, kind: str, owner: str, floor: int
 ) -> None:
     """Make sure the account exists. Opening it again changes nothing."""
-    if session.execute(_LOCK_ACCOUNT, {"key": account_id}).first() is None:
+    if ACCOUNTS.get(session, account_id) is None:
         values = {"unit": unit.value, "kind": kind, "owner": owner, "floor": floor}
-        session.execute(insert(ACCOUNT).values(id=account_id, balance=0, held=0, **values))
+        ACCOUNTS.add(session, id=account_id, balance=0, held=0, **values)
 
 
 def set_floor(session: Session, *, account_id: UUID, floor: int) -> None:
     """Change how far an account may fall; what already stands below stays, and can only rise."""
-    _lock_account(session, account_id)
-    session.execute(update(ACCOUNT).where(ACCOUNT.c.id == account_id).values(floor=floor))
+    ACCOUNTS.change(session, _account(session, account_id), floor=floor)
 
 
 def exists(session: Session, account_id: UUID) -> bool:
@@ -88,6 +91,9 @@ def exists(session: Session, account_id: UUID) -> bool:
 
 def balance(session: Session, account_id: UUID) -> int:
     """What the account holds, promised amounts included; 0 where there is no such account."""
+    if rows.are_kept(session):
+        account = ACCOUNTS.get(session, account_id)
+        return account.balance if account else 0
     found = session.execute(select(ACCOUNT.c.balance).where(ACCOUNT.c.id == account_id)).scalar()
     return found or 0
 
@@ -100,8 +106,12 @@ def clearing_balances(session: Session) -> dict[str, int]:
 
 def available(session: Session, account_id: UUID) -> int:
     """What the account can still give, its credit included; 0 where there is no such account."""
-    account = session.execute(select(ACCOUNT).where(ACCOUNT.c.id == account_id)).first()
-    return _available(account) if account else 0
+    if rows.are_kept(session):
+        account = ACCOUNTS.get(session, account_id)
+        return account.available if account else 0
+    parts = ACCOUNT.c.balance - ACCOUNT.c.held - ACCOUNT.c.floor
+    found = session.execute(select(parts).where(ACCOUNT.c.id == account_id)).scalar()
+    return found or 0
 
 
 def transfer(
@@ -141,34 +151,8 @@ def post(
     if (known := session.execute(_ENTRY_BY_ID, {"key": entry_id}).first()) is not None:
         _check_same(known, _legs_of(session, known.sequence), legs, (reason, refers_to, reverses))
         return int(known.sequence)
-    assert len(legs) >= 2, "an entry has at least two legs"
-    assert sum(leg.amount for leg in legs) == 0, "an entry sums to zero"
-    assert all(leg.amount for leg in legs), "a leg moves something"
-    _apply(session, entry_id, legs, is_covered=is_covered)
-    head = _locked_head(session)
-    sequence, recorded_at = int(head.sequence) + 1, clock.now()
-    link = entry_hash(
-        head.hash,
-        sequence=sequence,
-        entry_id=entry_id,
-        recorded_at=recorded_at,
-        reason=reason,
-        refers_to=refers_to,
-        reverses=reverses,
-        legs=legs,
-    )
-    row = {"sequence": sequence, "id": entry_id, "recorded_at": recorded_at, "reason": reason}
-    links = {"refers_to": refers_to, "reverses": reverses, "previous_hash": head.hash, "hash": link}
-    session.execute(insert(ENTRY), row | links)
-    session.execute(
-        insert(POSTING),
-        [
-            {"sequence": sequence, "account_id": leg.account_id, "amount": leg.amount}
-            for leg in legs
-        ],
-    )
-    session.execute(_SET_HEAD, {"new_sequence": sequence, "new_hash": link})
-    return sequence
+    marks = (reason, refers_to, reverses)
+    return _write(session, clock, entry_id=entry_id, legs=legs, marks=marks, is_covered=is_covered)
 
 
 def reverse(session: Session, clock: Clock, *, entry_id: UUID, reverses: UUID, reason: str) -> int:
@@ -196,34 +180,39 @@ def place_hold(
 ) -> None:
     """Keep `amount` back from the payer until it is captured, voided, or `expires_at` has come."""
     _check_amount(amount)
-    known = session.execute(_LOCK_HOLD, {"key": hold_id}).first()
+    known = HOLDS.get(session, hold_id)
     if known is not None:
         if (known.payer_id, known.payee_id, known.amount) != (payer_id, payee_id, amount):
             raise IdReused(id=str(hold_id))
         return
     if payer_id == payee_id:
         raise SameAccount(entry=str(hold_id))
-    payer, payee = _lock_account(session, payer_id), _lock_account(session, payee_id)
+    payer, payee = _account(session, payer_id), _account(session, payee_id)
     if payer.unit != payee.unit:
         raise UnitsDiffer(entry=str(hold_id))
-    if _available(payer) < amount:
+    if payer.available < amount:
         raise _refusal(payer, amount)
-    session.execute(
-        _SET_BALANCE,
-        {"key": payer_id, "new_balance": payer.balance, "new_held": payer.held + amount},
+    ACCOUNTS.change(session, payer, held=payer.held + amount)
+    HOLDS.add(
+        session,
+        id=hold_id,
+        payer_id=payer_id,
+        payee_id=payee_id,
+        amount=amount,
+        reason=reason,
+        state=HoldState.OPEN,
+        placed_at=clock.now(),
+        expires_at=expires_at,
+        closed_at=None,
+        captured_amount=None,
     )
-    session.execute(
-        insert(HOLD).values(
-            id=hold_id,
-            payer_id=payer_id,
-            payee_id=payee_id,
-            amount=amount,
-            reason=reason,
-            state=HoldState.OPEN,
-            placed_at=clock.now(),
-            expires_at=expires_at,
-        )
-    )
+
+
+def load_holds(session: Session, hold_ids: Sequence[UUID]) -> None:
+    """Read in two statements what capturing or voiding these holds will look at."""
+    HOLDS.load(session, hold_ids)
+    found = [HOLDS.get(session, hold_id) for hold_id in hold_ids]
+    ACCOUNTS.load(session, [key for one in found if one for key in (one.payer_id, one.payee_id)])
 
 
 def capture_hold(
@@ -234,7 +223,7 @@ def capture_hold(
     Returns the entry's sequence number; the entry's id is the hold's. A second capture of the same
     amount finds the first one's entry; of another amount it is refused.
     """
-    hold = _locked_hold(session, hold_id)
+    hold = _hold(session, hold_id)
     amount = hold.amount if amount is None else amount
     if hold.state == HoldState.CAPTURED and hold.captured_amount == amount:
         return int(session.execute(_ENTRY_BY_ID, {"key": hold_id}).one().sequence)
@@ -245,13 +234,15 @@ def capture_hold(
     if amount > hold.amount:
         raise HoldExceeded(hold=str(hold_id), amount=hold.amount, needed=amount)
     _close_hold(session, clock, hold, HoldState.CAPTURED, captured_amount=amount)
-    legs = [Leg(hold.payer_id, -amount), Leg(hold.payee_id, amount)]
-    return post(session, clock, entry_id=hold_id, legs=legs, reason=hold.reason, is_covered=True)
+    legs = (Leg(hold.payer_id, -amount), Leg(hold.payee_id, amount))
+    # The hold was open: no entry has its id, and the table's unique index has the last word.
+    marks = (hold.reason, None, None)
+    return _write(session, clock, entry_id=hold_id, legs=legs, marks=marks, is_covered=True)
 
 
 def void_hold(session: Session, clock: Clock, *, hold_id: UUID) -> None:
     """Give the promised value back to the payer. Voiding twice is once."""
-    hold = _locked_hold(session, hold_id)
+    hold = _hold(session, hold_id)
     if hold.state in (HoldState.VOIDED, HoldState.EXPIRED):
         return
     _check_open(hold)
@@ -260,17 +251,21 @@ def void_hold(session: Session, clock: Clock, *, hold_id: UUID) -> None:
 
 def keep_hold(session: Session, *, hold_id: UUID) -> None:
     """Take away a hold's expiry: from now on only the other side's answer can end it."""
-    _check_open(_locked_hold(session, hold_id))
-    session.execute(update(HOLD).where(HOLD.c.id == hold_id).values(expires_at=None))
+    hold = _hold(session, hold_id)
+    _check_open(hold)
+    HOLDS.change(session, hold, expires_at=None)
 
 
 def expire_holds(session: Session, clock: Clock) -> list[UUID]:
     """Give back what was promised and not claimed in time; returns the holds' ids."""
-    overdue = select(HOLD).where(HOLD.c.state == HoldState.OPEN, HOLD.c.expires_at <= clock.now())
-    holds = session.execute(overdue.with_for_update()).all()
-    for hold in holds:
-        _close_hold(session, clock, hold, HoldState.EXPIRED)
-    return [hold.id for hold in holds]
+    overdue = select(HOLD.c.id).where(
+        HOLD.c.state == HoldState.OPEN, HOLD.c.expires_at <= clock.now()
+    )
+    hold_ids = session.execute(overdue).scalars().all()
+    load_holds(session, hold_ids)
+    for hold_id in hold_ids:
+        _close_hold(session, clock, _hold(session, hold_id), HoldState.EXPIRED)
+    return list(hold_ids)
 
 
 def hold(session: Session, hold_id: UUID) -> Hold | None:
@@ -278,66 +273,96 @@ def hold(session: Session, hold_id: UUID) -> Hold | None:
     return session.get(Hold, hold_id, populate_existing=True)
 
 
+def _write(
+    session: Session,
+    clock: Clock,
+    *,
+    entry_id: UUID,
+    legs: Sequence[Leg],
+    marks: tuple[str, UUID | None, UUID | None],
+    is_covered: bool,
+) -> int:
+    assert len(legs) >= 2, "an entry has at least two legs"
+    assert sum(leg.amount for leg in legs) == 0, "an entry sums to zero"
+    assert all(leg.amount for leg in legs), "a leg moves something"
+    _apply(session, entry_id, legs, is_covered=is_covered)
+    head = _head(session)
+    sequence, recorded_at = head.sequence + 1, clock.now()
+    reason, refers_to, reverses = marks
+    link = entry_hash(
+        head.hash,
+        sequence=sequence,
+        entry_id=entry_id,
+        recorded_at=recorded_at,
+        reason=reason,
+        refers_to=refers_to,
+        reverses=reverses,
+        legs=legs,
+    )
+    row = {"sequence": sequence, "id": entry_id, "recorded_at": recorded_at, "reason": reason}
+    links = {"refers_to": refers_to, "reverses": reverses, "previous_hash": head.hash, "hash": link}
+    rows.add(session, ENTRY, row | links)
+    for leg in legs:
+        posting = {"sequence": sequence, "account_id": leg.account_id, "amount": leg.amount}
+        rows.add(session, POSTING, posting)
+    HEADS.change(session, head, sequence=sequence, hash=link)
+    return sequence
+
+
 def _apply(session: Session, entry_id: UUID, legs: Sequence[Leg], *, is_covered: bool) -> None:
-    accounts = {leg.account_id: _lock_account(session, leg.account_id) for leg in sorted(legs)}
+    accounts = {leg.account_id: _account(session, leg.account_id) for leg in legs}
     if len(accounts) != len(legs):
         raise SameAccount(entry=str(entry_id))
     if len({account.unit for account in accounts.values()}) != 1:
         raise UnitsDiffer(entry=str(entry_id))
     for leg in legs:
         account = accounts[leg.account_id]
-        if leg.amount < 0 and not is_covered and _available(account) < -leg.amount:
+        if leg.amount < 0 and not is_covered and account.available < -leg.amount:
             raise _refusal(account, -leg.amount)
-        after = {"new_balance": account.balance + leg.amount, "new_held": account.held}
-        session.execute(_SET_BALANCE, {"key": account.id} | after)
+    for leg in legs:
+        account = accounts[leg.account_id]
+        ACCOUNTS.change(session, account, balance=account.balance + leg.amount)
 
 
-def _available(account: AnyRow) -> int:
-    return int(account.balance - account.held - account.floor)
-
-
-def _refusal(account: AnyRow, needed: int) -> InsufficientBalance | LimitReached:
+def _refusal(account: AccountRow, needed: int) -> InsufficientBalance | LimitReached:
     kind = LimitReached if account.kind == CLEARING else InsufficientBalance
-    return kind(available=max(0, _available(account)), unit=account.unit, needed=needed)
+    return kind(available=max(0, account.available), unit=account.unit, needed=needed)
 
 
-def _lock_account(session: Session, account_id: UUID) -> AnyRow:
-    account = session.execute(_LOCK_ACCOUNT, {"key": account_id}).first()
+def _account(session: Session, account_id: UUID) -> AccountRow:
+    account = ACCOUNTS.get(session, account_id)
     if account is None:
         raise UnknownAccount(account=str(account_id))
     return account
 
 
-def _locked_hold(session: Session, hold_id: UUID) -> AnyRow:
-    found = session.execute(_LOCK_HOLD, {"key": hold_id}).first()
+def _hold(session: Session, hold_id: UUID) -> HoldRow:
+    found = HOLDS.get(session, hold_id)
     if found is None:
         raise NotFound(what="hold", id=str(hold_id))
     return found
 
 
-def _locked_head(session: Session) -> AnyRow:
-    head = session.execute(_LOCK_HEAD).first()
+def _head(session: Session) -> HeadRow:
+    head = HEADS.get(session, HEAD_ID)
     if head is None:
-        session.execute(insert(HEAD).values(id=1, sequence=0, hash=GENESIS_HASH))
-        head = session.execute(_LOCK_HEAD).one()
+        HEADS.add(session, id=HEAD_ID, sequence=0, hash=GENESIS_HASH)
+        head = HEADS.get(session, HEAD_ID)
+        assert head is not None, "just added"
     return head
 
 
 def _close_hold(
     session: Session,
     clock: Clock,
-    hold: AnyRow,
+    hold: HoldRow,
     state: HoldState,
     *,
     captured_amount: int | None = None,
 ) -> None:
-    payer = _lock_account(session, hold.payer_id)
-    session.execute(
-        _SET_BALANCE,
-        {"key": payer.id, "new_balance": payer.balance, "new_held": payer.held - hold.amount},
-    )
-    values = {"state": state, "closed_at": clock.now(), "captured_amount": captured_amount}
-    session.execute(update(HOLD).where(HOLD.c.id == hold.id).values(**values))
+    payer = _account(session, hold.payer_id)
+    ACCOUNTS.change(session, payer, held=payer.held - hold.amount)
+    HOLDS.change(session, hold, state=state, closed_at=clock.now(), captured_amount=captured_amount)
 
 
 def _legs_of(session: Session, sequence: int) -> list[Leg]:
@@ -352,7 +377,7 @@ def _check_same(
         raise IdReused(id=str(known.id))
 
 
-def _check_open(hold: AnyRow) -> None:
+def _check_open(hold: HoldRow) -> None:
     if hold.state != HoldState.OPEN:
         raise HoldNotOpen(hold=str(hold.id), state=hold.state)
 

@@ -1,15 +1,16 @@
-"""Send what waits, at least once, until it is answered: one call at a time for each peer.
+"""Send what waits, at least once, until it is answered: a call or two at a time for each peer.
 
-While a call to a peer is under way, what is enqueued for it gathers and goes in the next one: many
+While calls to a peer are under way, what is enqueued for it gathers and goes in the next one: many
 items, one RPC, one commit on each side. A crash anywhere only repeats a call, and a repeat gets the
-same answer. Each answer is its own command: one that cannot be taken holds up no other.
+same answer. An answer that cannot be taken holds up no other.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session
@@ -22,6 +23,7 @@ from node.outbox import service
 from node.outbox.service import Outgoing
 
 ITEMS_MAX = 256  # in one call
+CALLS_MAX = 2  # under way to one peer: one is worked on there while we see to the other here
 BYTES_MAX = 1_048_576  # in one call; the answers may be larger and have to pass as well
 IDLE_SECONDS_MAX = 5.0  # how long the relay sleeps when nothing wakes it
 
@@ -53,6 +55,17 @@ ApplyAnswer = Callable[[Session, Envelope, Envelope, Sealed], None]
 """What an answer changes here, in its transaction: (session, question, answer, answer's bytes)."""
 
 
+Prepare = Callable[[Session, Sequence[tuple[Envelope, Envelope]]], None]
+"""Reads in a few statements what applying these (question, answer) pairs will look at."""
+
+
+class _Answer(NamedTuple):
+    message: Outgoing
+    question: Envelope
+    answer: Envelope
+    sealed: Sealed
+
+
 class Relay:
     """Drains the outbox for as long as it runs."""
 
@@ -64,14 +77,17 @@ class Relay:
         *,
         open_question: Callable[[Sealed], Envelope],
         apply_answer: ApplyAnswer,
+        prepare: Prepare | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._peers = peers
         self._open_question = open_question
         self._apply_answer = apply_answer
+        self._prepare = prepare
         self._awake = asyncio.Event()
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._calls: dict[str, set[asyncio.Task[None]]] = {}
+        self._on_their_way: set[UUID] = set()
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -84,60 +100,75 @@ class Relay:
         try:
             while True:
                 self._awake.clear()
-                self._start_due()
+                idle_seconds = self._start_due()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._awake.wait(), self._idle_seconds())
+                    await asyncio.wait_for(self._awake.wait(), idle_seconds)
         finally:
-            for task in self._busy.values():
-                task.cancel()
+            for tasks in self._calls.values():
+                for task in tasks:
+                    task.cancel()
 
     async def drain_once(self) -> int:
         """One pass over all that is due, for tests and simulation; returns how many were sent."""
         sent = 0
+        now = self._clock.now()
         with self._database.read() as session:
-            recipients = service.recipients_due(session, self._clock.now())
-        for recipient in recipients:
-            sent += await self._send_some(recipient)
+            recipients = service.next_attempts(session)
+        for recipient, at in recipients.items():
+            if at <= now and (messages := self._due(recipient)):
+                sent += await self._send(recipient, messages)
         return sent
 
-    def _start_due(self) -> None:
+    def _start_due(self) -> float:
+        """Start a call wherever one may help; returns how long nothing else is due, in seconds."""
+        now, idle_seconds = self._clock.now(), IDLE_SECONDS_MAX
         with self._database.read() as session:
-            recipients = service.recipients_due(session, self._clock.now())
-        for recipient in recipients:
-            if recipient not in self._busy:
-                task = asyncio.create_task(self._drain(recipient))
-                self._busy[recipient] = task
+            recipients = service.next_attempts(session)
+        for recipient, at in recipients.items():
+            if at > now:
+                idle_seconds = min(idle_seconds, max(0.05, (at - now).total_seconds()))
+                continue
+            calls = self._calls.setdefault(recipient, set())
+            if len(calls) < CALLS_MAX and (messages := self._due(recipient)):
+                task = asyncio.create_task(self._drain(recipient, messages))
+                calls.add(task)
                 task.add_done_callback(partial(self._finished, recipient))
+        return idle_seconds
 
     def _finished(self, recipient: str, task: asyncio.Task[None]) -> None:
-        del self._busy[recipient]
+        self._calls[recipient].discard(task)
         self._awake.set()
 
-    def _idle_seconds(self) -> float:
-        with self._database.read() as session:
-            next_at = service.next_due_at(session)
-        if next_at is None:
-            return IDLE_SECONDS_MAX
-        seconds = (next_at - self._clock.now()).total_seconds()
-        return min(IDLE_SECONDS_MAX, max(0.05, seconds))
-
-    async def _drain(self, recipient: str) -> None:
+    async def _drain(self, recipient: str, messages: list[Outgoing]) -> None:
         try:
-            while await self._send_some(recipient):
-                pass
+            while messages and await self._send(recipient, messages):
+                messages = self._due(recipient)
         except Exception as failure:  # our bug: say so, and do not hammer the peer with it
             log.error("relay_failed", peer=recipient, error=type(failure).__name__)
             await asyncio.sleep(IDLE_SECONDS_MAX)
 
-    async def _send_some(self, recipient: str) -> int:
-        """One call with what is due; returns how many were answered."""
-        now = self._clock.now()
+    def _due(self, recipient: str) -> list[Outgoing]:
+        """What may be tried now and is in no call yet."""
         with self._database.read() as session:
-            sent = service.due(
-                session, recipient=recipient, now=now, items_max=ITEMS_MAX, bytes_max=BYTES_MAX
+            return service.due(
+                session,
+                recipient=recipient,
+                now=self._clock.now(),
+                items_max=ITEMS_MAX,
+                bytes_max=BYTES_MAX,
+                but_not=self._on_their_way,
             )
-        if not sent:
-            return 0
+
+    async def _send(self, recipient: str, sent: Sequence[Outgoing]) -> int:
+        """One call with these messages; returns how many were answered."""
+        ids = {message.id for message in sent}
+        self._on_their_way |= ids
+        try:
+            return await self._call(recipient, sent)
+        finally:
+            self._on_their_way -= ids
+
+    async def _call(self, recipient: str, sent: Sequence[Outgoing]) -> int:
         try:
             answers = await self._peers.deliver(recipient, [item.sealed for item in sent])
             if len(answers) != len(sent):
@@ -154,36 +185,59 @@ class Relay:
     async def _take_answers(
         self, recipient: str, answered: Sequence[tuple[Outgoing, Sealed]]
     ) -> list[Outgoing]:
-        """Let each answer change what it must; returns the messages whose answer cannot be one."""
+        """Let each answer change what it must; returns the messages whose answer cannot be one.
+
+        All in one command; if that fails, each in its own, so that one holds up no other.
+        """
+        readable, unanswered = [], []
+        for message, sealed in answered:
+            try:
+                readable.append(self._read(recipient, message, sealed))
+            except DomainError as failure:
+                _log_not_taken(recipient, message, failure)
+                unanswered.append(message)
+        try:
+            await self._database.run(partial(self._apply_all, recipient, readable))
+        except Exception:
+            return unanswered + await self._take_one_by_one(recipient, readable)
+        return unanswered
+
+    async def _take_one_by_one(
+        self, recipient: str, answers: Sequence["_Answer"]
+    ) -> list[Outgoing]:
         outcomes = await asyncio.gather(
-            *(self._take_answer(recipient, message, sealed) for message, sealed in answered),
+            *(self._database.run(partial(self._apply_all, recipient, [one])) for one in answers),
             return_exceptions=True,
         )
         unanswered = []
-        for (message, _), failure in zip(answered, outcomes, strict=True):
+        for answer, failure in zip(answers, outcomes, strict=True):
             if failure is not None:
-                code = failure.code if isinstance(failure, DomainError) else type(failure).__name__
-                log.error("answer_not_taken", peer=recipient, message=str(message.id), why=code)
-                unanswered.append(message)
+                _log_not_taken(recipient, answer.message, failure)
+                unanswered.append(answer.message)
         return unanswered
 
-    async def _take_answer(self, recipient: str, message: Outgoing, sealed: Sealed) -> None:
+    def _read(self, recipient: str, message: Outgoing, sealed: Sealed) -> "_Answer":
         answer = self._peers.open_answer(recipient, sealed)
         if answer.in_reply_to != message.id:
             raise BadAnswer(peer=recipient, problem="an answer to another question")
-        question = self._open_question(message.sealed)
+        return _Answer(message, self._open_question(message.sealed), answer, sealed)
 
-        def take(session: Session) -> None:
-            is_new = service.answered(
-                session, self._clock, message=message, recipient=recipient, answer=sealed
-            )
-            if is_new:
-                self._apply_answer(session, question, answer, sealed)
-
-        await self._database.run(take)
+    def _apply_all(self, recipient: str, answers: Sequence["_Answer"], session: Session) -> None:
+        given = {one.message: one.sealed for one in answers}
+        new = service.take_answers(session, self._clock, given=given, recipient=recipient)
+        fresh = [one for one in answers if one.message.id in new]
+        if self._prepare is not None:
+            self._prepare(session, [(one.question, one.answer) for one in fresh])
+        for one in fresh:
+            self._apply_answer(session, one.question, one.answer, one.sealed)
 
     async def _postpone(self, recipient: str, messages: Sequence[Outgoing]) -> None:
         def postpone(session: Session) -> None:
             service.postpone(session, self._clock, sent=messages, recipient=recipient)
 
         await self._database.run(postpone)
+
+
+def _log_not_taken(recipient: str, message: Outgoing, failure: BaseException) -> None:
+    code = failure.code if isinstance(failure, DomainError) else type(failure).__name__
+    log.error("answer_not_taken", peer=recipient, message=str(message.id), why=code)

@@ -1,15 +1,18 @@
 """Put a message on its way in the transaction that caused it; remember every answer."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from node.kernel.db import AnyRow
+from node.kernel import rows
+from node.kernel.db import AnyRow, Moment
 from node.kernel.errors import IdReused
 from node.kernel.messages import Body, Envelope, Sealed, Sealer
 from node.kernel.ports import Clock
@@ -18,12 +21,20 @@ from node.outbox.model import DEPARTURE, INBOX, OUTBOX, OutboxState
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 60.0
 
-_KNOWN_ANSWER = select(INBOX).where(
-    INBOX.c.sender == bindparam("sender_key"), INBOX.c.id == bindparam("id_key")
+_KNOWN_ANSWERS = select(INBOX).where(
+    INBOX.c.sender == bindparam("sender_key"), INBOX.c.id.in_(bindparam("id_keys", expanding=True))
+)
+_WAITING = select(OUTBOX.c.id, OUTBOX.c.attempts).where(
+    OUTBOX.c.state == OutboxState.WAITING, OUTBOX.c.id.in_(bindparam("id_keys", expanding=True))
+)
+_NEXT_ATTEMPTS = (
+    select(OUTBOX.c.recipient, func.min(OUTBOX.c.next_attempt_at, type_=Moment()).label("at"))
+    .where(OUTBOX.c.state == OutboxState.WAITING)
+    .group_by(OUTBOX.c.recipient)
 )
 _SET_ANSWER = (
     update(OUTBOX)
-    .where(OUTBOX.c.id == bindparam("key"), OUTBOX.c.state == OutboxState.WAITING)
+    .where(OUTBOX.c.id == bindparam("key"))
     .values(
         state=OutboxState.ANSWERED,
         attempts=OUTBOX.c.attempts + 1,
@@ -31,7 +42,6 @@ _SET_ANSWER = (
         answer_payload=bindparam("new_payload"),
         answer_signature=bindparam("new_signature"),
     )
-    .returning(OUTBOX.c.attempts)
 )
 
 
@@ -54,11 +64,23 @@ def enqueue(
 ) -> None:
     """Sign `body` and leave it for the relay; the caller's commit sends it."""
     now = clock.now()
-    sealed = sealer.seal(Envelope(message_id, sealer.community, recipient, now, body))
-    row = {"id": message_id, "recipient": recipient, "kind": kind_of(body), "attempts": 0}
-    row |= {"payload": sealed.payload, "signature": sealed.signature}
+    payload = sealer.encode(Envelope(message_id, sealer.community, recipient, now, body))
+    row: dict[str, Any] = {
+        "id": message_id,
+        "recipient": recipient,
+        "kind": kind_of(body),
+        "attempts": 0,
+    }
+    row |= {"payload": payload, "signature": b""}
     row |= {"state": OutboxState.WAITING, "created_at": now, "next_attempt_at": now}
-    session.execute(insert(OUTBOX), row)
+    rows.add(session, OUTBOX, row, complete=partial(_sign, sealer))
+
+
+def _sign(sealer: Sealer, messages: list[dict[str, Any]]) -> None:
+    """What one transaction sends is signed together, just before it is written."""
+    signatures = sealer.sign_many([message["payload"] for message in messages])
+    for message, signature in zip(messages, signatures, strict=True):
+        message["signature"] = signature
 
 
 def kind_of(body: Body) -> str:
@@ -66,19 +88,25 @@ def kind_of(body: Body) -> str:
     return type(body).__name__
 
 
-def recipients_due(session: Session, now: datetime) -> list[str]:
-    """Communities for which something waits that may be tried now."""
-    due = select(OUTBOX.c.recipient).where(
-        OUTBOX.c.state == OutboxState.WAITING, OUTBOX.c.next_attempt_at <= now
-    )
-    return list(session.scalars(due.distinct()))
+def next_attempts(session: Session) -> dict[str, datetime]:
+    """For each community for which something waits: when the first of it may be tried."""
+    return {row.recipient: row.at for row in session.connection().execute(_NEXT_ATTEMPTS)}
 
 
 def due(
-    session: Session, *, recipient: str, now: datetime, items_max: int, bytes_max: int
+    session: Session,
+    *,
+    recipient: str,
+    now: datetime,
+    items_max: int,
+    bytes_max: int,
+    but_not: Collection[UUID] = (),
 ) -> list[Outgoing]:
-    """The oldest messages for `recipient` that may be tried now: within the limits, or one."""
-    rows = session.execute(
+    """The oldest messages for `recipient` that may be tried now: within the limits, or one.
+
+    Those in `but_not` are on their way already.
+    """
+    found = session.execute(
         select(OUTBOX.c.id, OUTBOX.c.kind, OUTBOX.c.payload, OUTBOX.c.signature)
         .where(
             OUTBOX.c.state == OutboxState.WAITING,
@@ -86,24 +114,19 @@ def due(
             OUTBOX.c.next_attempt_at <= now,
         )
         .order_by(OUTBOX.c.created_at, OUTBOX.c.id)
-        .limit(items_max)
+        .limit(items_max + len(but_not))
     )
     taken: list[Outgoing] = []
     size = 0
-    for row in rows:
+    for row in found:
+        if row.id in but_not:
+            continue
         message = Outgoing(row.id, row.kind, Sealed(row.payload, row.signature))
         size += message.size
-        if taken and size > bytes_max:
+        if taken and (size > bytes_max or len(taken) == items_max):
             break
         taken.append(message)
     return taken
-
-
-def next_due_at(session: Session) -> datetime | None:
-    """When the relay has to look again; None while nothing waits."""
-    waiting = select(func.min(OUTBOX.c.next_attempt_at))
-    moment: datetime | None = session.scalar(waiting.where(OUTBOX.c.state == OutboxState.WAITING))
-    return moment
 
 
 def waiting_count(session: Session) -> int:
@@ -121,7 +144,7 @@ def postpone(session: Session, clock: Clock, *, sent: Sequence[Outgoing], recipi
     for message in sent:
         attempts = session.scalars(select(OUTBOX.c.attempts).where(OUTBOX.c.id == message.id)).one()
         if attempts == 0:
-            _record_first_try(session, clock, message=message, recipient=recipient)
+            _record_first_try(session, clock, messages=[message], recipient=recipient)
         seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(attempts, 16))
         session.execute(
             update(OUTBOX)
@@ -130,39 +153,65 @@ def postpone(session: Session, clock: Clock, *, sent: Sequence[Outgoing], recipi
         )
 
 
-def answered(
-    session: Session, clock: Clock, *, message: Outgoing, recipient: str, answer: Sealed
-) -> bool:
-    """Keep the answer to a message; False when it was answered before."""
-    given = {"new_payload": answer.payload, "new_signature": answer.signature}
-    given_at = {"new_moment": clock.now(), "key": message.id}
-    done = session.connection().execute(_SET_ANSWER, given | given_at)
-    attempts = done.scalar()
-    if attempts == 1:  # sending the same bytes again tells nobody more
-        _record_first_try(session, clock, message=message, recipient=recipient)
-    return attempts is not None
+def take_answers(
+    session: Session, clock: Clock, *, given: Mapping[Outgoing, Sealed], recipient: str
+) -> set[UUID]:
+    """Keep the answers to messages; returns the ids of those that were not answered before."""
+    attempts = {
+        row.id: row.attempts
+        for row in session.execute(_WAITING, {"id_keys": [message.id for message in given]})
+    }
+    new = {message: answer for message, answer in given.items() if message.id in attempts}
+    if new:
+        now = clock.now()
+        changes = [
+            {
+                "key": message.id,
+                "new_moment": now,
+                "new_payload": answer.payload,
+                "new_signature": answer.signature,
+            }
+            for message, answer in new.items()
+        ]
+        session.connection().execute(_SET_ANSWER, changes)
+    first = [message for message in new if attempts[message.id] == 0]
+    _record_first_try(session, clock, messages=first, recipient=recipient)
+    return set(attempts)
 
 
-def known_answer(
-    session: Session, *, sender: str, message_id: UUID, payload: bytes
-) -> Sealed | None:
-    """The answer given when these bytes came first; raises IdReused for other bytes."""
-    row = session.execute(_KNOWN_ANSWER, {"sender_key": sender, "id_key": message_id}).first()
-    if row is None:
-        return None
-    if row.payload_hash != hashlib.sha256(payload).digest():
-        raise IdReused(id=str(message_id))
-    return Sealed(row.answer_payload, row.answer_signature)
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question that came before: the hash of its bytes, and what it was answered."""
+
+    payload_hash: bytes
+    answer: Sealed
+
+    def to(self, message_id: UUID, payload: bytes) -> Sealed:
+        """The answer to these bytes; raises IdReused where others came first."""
+        if self.payload_hash != hashlib.sha256(payload).digest():
+            raise IdReused(id=str(message_id))
+        return self.answer
+
+
+def known_answers(
+    session: Session, *, sender: str, message_ids: Sequence[UUID]
+) -> dict[UUID, Answered]:
+    """What this sender's questions were answered when they came first."""
+    found = session.execute(_KNOWN_ANSWERS, {"sender_key": sender, "id_keys": list(message_ids)})
+    return {
+        row.id: Answered(row.payload_hash, Sealed(row.answer_payload, row.answer_signature))
+        for row in found
+    }
 
 
 def remember_answer(
     session: Session, clock: Clock, *, sender: str, message_id: UUID, payload: bytes, answer: Sealed
 ) -> None:
     """From now on these bytes get this answer."""
-    row = {"sender": sender, "id": message_id, "received_at": clock.now()}
+    row: dict[str, Any] = {"sender": sender, "id": message_id, "received_at": clock.now()}
     row |= {"payload_hash": hashlib.sha256(payload).digest()}
     row |= {"answer_payload": answer.payload, "answer_signature": answer.signature}
-    session.execute(insert(INBOX), row)
+    rows.add(session, INBOX, row)
 
 
 def record_departure(
@@ -179,10 +228,17 @@ def record_departure(
         session.execute(insert(DEPARTURE), row | {"last_at": clock.now()})
 
 
-def _record_first_try(session: Session, clock: Clock, *, message: Outgoing, recipient: str) -> None:
-    record_departure(
-        session, clock, kind=message.kind, recipient=recipient, messages=1, size=message.size
-    )
+def _record_first_try(
+    session: Session, clock: Clock, *, messages: Iterable[Outgoing], recipient: str
+) -> None:
+    """Sending the same bytes again tells nobody more: only the first time counts."""
+    by_kind: dict[str, list[int]] = {}
+    for message in messages:
+        by_kind.setdefault(message.kind, []).append(message.size)
+    for kind, sizes in by_kind.items():
+        record_departure(
+            session, clock, kind=kind, recipient=recipient, messages=len(sizes), size=sum(sizes)
+        )
 
 
 def departures(session: Session) -> list[AnyRow]:

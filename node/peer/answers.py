@@ -1,6 +1,6 @@
 """Which message causes what: the table between the wire and the domain, in both directions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +32,13 @@ from node.exchange.messages import (
     RequestReversal,
     ReversalReceipt,
 )
+from node.exchange.model import PASSES, VISITS
 from node.kernel import signing
 from node.kernel.errors import DomainError
 from node.kernel.messages import Body, Envelope, Refusal, Sealed, Sealer
 from node.kernel.ports import Clock
 from node.kernel.signing import BadSignature
+from node.ledger import service as ledger
 from node.peer import wire
 from node.peer.admission import ClockAhead
 from node.peer.book import PeerBook, UnknownPeer
@@ -113,6 +115,20 @@ class Answers:
         if kinds not in APPLIED:
             raise NotAQuestion(kind=kinds[1].__name__)
         APPLIED[kinds](self, session, question, answer.body, sealed)
+
+    def prepare(self, session: Session, questions: Sequence[Envelope]) -> None:
+        """Read at once what answering many captures looks at: passes, holds, accounts."""
+        passes = [q.body.pass_id for q in questions if isinstance(q.body, RequestCapture)]
+        if passes:
+            PASSES.load(session, passes)
+            ledger.load_holds(session, passes)
+
+    def prepare_answers(self, session: Session, pairs: Sequence[tuple[Envelope, Envelope]]) -> None:
+        """Read at once what many receipts look at: visits, holds, accounts."""
+        visits = [q.body.exchange_id for q, _ in pairs if isinstance(q.body, RequestCapture)]
+        if visits:
+            VISITS.load(session, visits)
+            ledger.load_holds(session, visits)
 
     def _refused(self, session: Session, question: Envelope, refusal: Refusal) -> None:
         if refusal.code == ClockAhead.code:  # nothing was decided: one of our clocks is wrong

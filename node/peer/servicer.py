@@ -32,6 +32,8 @@ log = structlog.get_logger()
 Answer = Callable[[Session, Envelope], Body]
 """What a question causes here and how it is answered; raises DomainError to refuse for good."""
 
+Prepare = Callable[[Session, Sequence[Envelope]], None]
+"""Reads in a few statements what answering these questions will look at."""
 
 NO_ANSWER = Sealed(b"", b"")
 
@@ -51,32 +53,48 @@ class Inbox:
     """Answers questions of other communities, each once and the same for ever."""
 
     def __init__(
-        self, database: Database, clock: Clock, sealer: Sealer, book: PeerBook, *, answer: Answer
+        self,
+        database: Database,
+        clock: Clock,
+        sealer: Sealer,
+        book: PeerBook,
+        *,
+        answer: Answer,
+        prepare: Prepare | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._sealer = sealer
         self._book = book
         self._answer = answer
+        self._prepare = prepare
 
     async def take(self, sender: str, items: Sequence[Sealed]) -> list[Sealed]:
-        """Signed answers to `items`, in order; group commit makes them one transaction.
+        """Signed answers to `items`, in order, from one command.
 
-        Each is a command of its own, so that a bug met by one spoils no other: that one gets
-        NO_ANSWER, which its sender cannot take for an answer, and asks again later.
+        If that fails, each item gets a command of its own, so that a bug met by one spoils no
+        other: that one gets NO_ANSWER, which its sender cannot take for an answer, and asks again.
         """
         opened = [self._open(sender, item) for item in items]
-        commands = [partial(self._settle, sender=sender, opened=one) for one in opened]
+        try:
+            return await self._database.run(partial(self._settle, sender=sender, items=opened))
+        except DomainError:  # not about an item: the node is busy, or stopping
+            raise
+        except Exception:
+            return await self._take_one_by_one(sender, opened)
+
+    async def _take_one_by_one(self, sender: str, opened: Sequence["_Opened"]) -> list[Sealed]:
+        commands = [partial(self._settle, sender=sender, items=[one]) for one in opened]
         outcomes = await asyncio.gather(
             *(self._database.run(command) for command in commands), return_exceptions=True
         )
         answers = []
         for outcome in outcomes:
             if isinstance(outcome, DomainError):
-                raise outcome  # not about this item: the node is busy, or stopping
+                raise outcome
             if isinstance(outcome, BaseException):
                 log.error("question_failed", peer=sender, error=type(outcome).__name__)
-            answers.append(NO_ANSWER if isinstance(outcome, BaseException) else outcome)
+            answers.append(NO_ANSWER if isinstance(outcome, BaseException) else outcome[0])
         return answers
 
     def _open(self, sender: str, item: Sealed) -> _Opened:
@@ -89,51 +107,53 @@ class Inbox:
             log.warning("message_refused", peer=sender, code=refusal.code)
             return _Opened(item, None, refusal)
 
-    def _settle(self, session: Session, *, sender: str, opened: _Opened) -> Sealed:
-        question = opened.question
-        if question is None:
+    def _settle(self, session: Session, *, sender: str, items: Sequence["_Opened"]) -> list[Sealed]:
+        questions = [one.question for one in items if one.question is not None]
+        asked = [question.message_id for question in questions]
+        known = outbox.known_answers(session, sender=sender, message_ids=asked)
+        if self._prepare is not None:
+            self._prepare(session, [one for one in questions if one.message_id not in known])
+        answers = _Answers(self._clock, self._sealer, sender)
+        places = [self._settle_one(session, answers, one, known) for one in items]
+        given = answers.seal(session)
+        return [given[place] if isinstance(place, int) else place for place in places]
+
+    def _settle_one(
+        self,
+        session: Session,
+        answers: "_Answers",
+        opened: "_Opened",
+        known: dict[UUID, outbox.Answered],
+    ) -> Sealed | int:
+        """The answer given before, or the place that the new one has among `answers`."""
+        payload, question = opened.item.payload, opened.question
+        if question is None:  # leaves no trace that could be repeated
             assert opened.refusal is not None
-            return self._refuse_unopened(session, sender, opened.item, opened.refusal)
-        payload, message_id = opened.item.payload, question.message_id
+            self._keep_evidence(session, answers.to, opened.item, opened.refusal)
+            unopened = derived_id("unopened", hashlib.sha256(payload).hexdigest())
+            return answers.add(unopened, _refusal(opened.refusal))
+        message_id = question.message_id
         try:
-            known = outbox.known_answer(
-                session, sender=sender, message_id=message_id, payload=payload
-            )
+            if (place := answers.places.get(message_id)) is not None:  # twice in one call
+                answers.check_same(place, message_id, payload)
+                return place
+            if message_id in known:
+                return known[message_id].to(message_id, payload)
         except IdReused as refusal:  # the first answer stands; this one is not kept
-            self._keep_evidence(session, sender, opened.item, refusal)
-            return self._seal(session, sender, message_id, _refusal(refusal))
-        if known:
-            return known
+            self._keep_evidence(session, answers.to, opened.item, refusal)
+            return answers.add(message_id, _refusal(refusal))
         try:
             check_time(sent_at=question.sent_at, now=self._clock.now())
             with savepoint(session):
                 body = self._answer(session, question)
         except ClockAhead as refusal:  # decides nothing, so it is not kept as the answer
-            self._keep_evidence(session, sender, opened.item, refusal)
-            return self._seal(session, sender, message_id, _refusal(refusal))
+            self._keep_evidence(session, answers.to, opened.item, refusal)
+            return answers.add(message_id, _refusal(refusal))
         except DomainError as refusal:
-            log.info("question_refused", peer=sender, code=refusal.code)
-            self._keep_evidence(session, sender, opened.item, refusal, question.body)
+            log.info("question_refused", peer=answers.to, code=refusal.code)
+            self._keep_evidence(session, answers.to, opened.item, refusal, question.body)
             body = _refusal(refusal)
-        answer = self._seal(session, sender, message_id, body)
-        outbox.remember_answer(
-            session,
-            self._clock,
-            sender=sender,
-            message_id=message_id,
-            payload=payload,
-            answer=answer,
-        )
-        return answer
-
-    def _refuse_unopened(
-        self, session: Session, sender: str, item: Sealed, refusal: DomainError
-    ) -> Sealed:
-        """What cannot be read or trusted is refused, but leaves no trace that could be repeated."""
-        self._keep_evidence(session, sender, item, refusal)
-        digest = hashlib.sha256(item.payload).hexdigest()
-        message_id = derived_id("unopened", digest)
-        return self._seal(session, sender, message_id, _refusal(refusal))
+        return answers.add(message_id, body, question=payload)
 
     def _keep_evidence(
         self,
@@ -146,24 +166,73 @@ class Inbox:
         if evidence.is_evidence(refusal, asked):
             evidence.note(session, self._clock, peer=sender, kind=refusal.code, sealed=item)
 
-    def _seal(self, session: Session, sender: str, message_id: UUID, body: Body) -> Sealed:
+
+class _Given(NamedTuple):
+    envelope: Envelope
+    question: bytes | None  # None: the answer is not kept
+
+
+class _Answers:
+    """The answers of one call: signed, kept and counted together."""
+
+    def __init__(self, clock: Clock, sealer: Sealer, to: str) -> None:
+        self.to = to
+        self.places: dict[UUID, int] = {}
+        self._clock = clock
+        self._sealer = sealer
+        self._given: list[_Given] = []
+
+    def add(self, message_id: UUID, body: Body, *, question: bytes | None = None) -> int:
+        """The place of this answer among all; kept for ever if the question is handed in."""
         envelope = Envelope(
-            message_id=derived_id("answer", sender, message_id),
+            message_id=derived_id("answer", self.to, message_id),
             sender=self._sealer.community,
-            recipient=sender,
+            recipient=self.to,
             sent_at=self._clock.now(),
             body=body,
             in_reply_to=message_id,
         )
-        sealed = self._sealer.seal(envelope)
-        outbox.record_departure(
-            session,
-            self._clock,
-            kind=outbox.kind_of(body),
-            recipient=sender,
-            messages=1,
-            size=len(sealed.payload) + len(sealed.signature),
-        )
+        self._given.append(_Given(envelope, question))
+        place = len(self._given) - 1
+        if question is not None:
+            self.places[message_id] = place
+        return place
+
+    def check_same(self, place: int, message_id: UUID, question: bytes) -> None:
+        """Raises IdReused where the question at that place was another one."""
+        if self._given[place].question != question:
+            raise IdReused(id=str(message_id))
+
+    def seal(self, session: Session) -> list[Sealed]:
+        """Sign all, keep what is to be kept, and add them to the list of all that left."""
+        if not self._given:
+            return []
+        payloads = [self._sealer.encode(one.envelope) for one in self._given]
+        signatures = self._sealer.sign_many(payloads)
+        sealed = [Sealed(*pair) for pair in zip(payloads, signatures, strict=True)]
+        sizes: dict[str, list[int]] = {}
+        for (envelope, question), answer in zip(self._given, sealed, strict=True):
+            size = len(answer.payload) + len(answer.signature)
+            sizes.setdefault(outbox.kind_of(envelope.body), []).append(size)
+            if question is not None:
+                assert envelope.in_reply_to is not None
+                outbox.remember_answer(
+                    session,
+                    self._clock,
+                    sender=self.to,
+                    message_id=envelope.in_reply_to,
+                    payload=question,
+                    answer=answer,
+                )
+        for kind, ones in sizes.items():
+            outbox.record_departure(
+                session,
+                self._clock,
+                kind=kind,
+                recipient=self.to,
+                messages=len(ones),
+                size=sum(ones),
+            )
         return sealed
 
 

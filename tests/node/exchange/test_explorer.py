@@ -155,9 +155,8 @@ class Community:
     def _apply(self, session: Session, message: Outgoing, sealed: Sealed) -> None:
         question = wire.decode(message.sealed.payload)
         answer = open_sealed(self.book, sealed, sender=self.peer)
-        assert outbox.answered(
-            session, self.clock, message=message, recipient=self.peer, answer=sealed
-        )
+        given = {message: sealed}
+        assert outbox.take_answers(session, self.clock, given=given, recipient=self.peer)
         self.answers.apply(session, question, answer, sealed)
 
     def _step(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -93,7 +94,7 @@ def test_what_is_undone_sends_nothing(district: District) -> None:
     with pytest.raises(ZeroDivisionError):
         district.host.do(command)
     assert district.host.ask(outbox.waiting_count) == 0
-    assert district.host.ask(outbox.next_due_at) is None
+    assert district.host.ask(outbox.next_attempts) == {}
 
 
 def test_the_oldest_go_first_and_a_call_has_its_limits(district: District) -> None:
@@ -107,7 +108,7 @@ def test_the_oldest_go_first_and_a_call_has_its_limits(district: District) -> No
     assert due(side, items_max=2) == all_due[:2]
     assert due(side, bytes_max=all_due[0].size + all_due[1].size) == all_due[:2]
     assert due(side, bytes_max=1) == all_due[:1], "one always goes, whatever its size"
-    assert side.ask(lambda session: outbox.recipients_due(session, side.clock.now())) == [HOME]
+    assert list(side.ask(outbox.next_attempts)) == [HOME]
 
 
 def test_each_try_waits_twice_as_long_up_to_a_minute(district: District) -> None:
@@ -118,8 +119,7 @@ def test_each_try_waits_twice_as_long_up_to_a_minute(district: District) -> None
     waits = []
     for _ in range(10):
         assert asyncio.run(relay.drain_once()) == 0
-        next_at = side.ask(outbox.next_due_at)
-        assert next_at is not None
+        next_at = side.ask(outbox.next_attempts)[HOME]
         waits.append((next_at - district.clock.now()).total_seconds())
         assert asyncio.run(relay.drain_once()) == 0, "not due yet"
         district.clock.moment = next_at
@@ -183,10 +183,11 @@ def test_a_late_second_answer_changes_nothing(district: District) -> None:
     [item] = due(side)
     answer = district.home.hear(item.sealed, caller=HOST)
 
-    def take(session: Session) -> bool:
-        return outbox.answered(session, district.clock, message=item, recipient=HOME, answer=answer)
+    def take(session: Session) -> set[UUID]:
+        given = {item: answer}
+        return outbox.take_answers(session, district.clock, given=given, recipient=HOME)
 
-    assert [side.do(take), side.do(take)] == [True, False]
+    assert [side.do(take), side.do(take)] == [{item.id}, set()]
     state = select(OUTBOX.c.state).where(OUTBOX.c.id == item.id)
     assert side.ask(lambda session: session.scalar(state)) == OutboxState.ANSWERED
     assert [row.messages for row in side.ask(outbox.departures)] == [1]
