@@ -108,6 +108,7 @@ class MemberServices:
             self._peers,
             open_question=lambda sealed: wire.decode(sealed.payload),
             apply_answer=self._answers.apply,
+            prepare=self._answers.prepare_answers,
         )
         self._run(relay.run())
         self._run(self._loop.run())
@@ -127,7 +128,12 @@ class MemberServices:
     async def _listen(self) -> None:
         node = self._node
         inbox = Inbox(
-            node.database, node.clock, self._sealer, node.book, answer=self._answers.answer
+            node.database,
+            node.clock,
+            self._sealer,
+            node.book,
+            answer=self._answers.answer,
+            prepare=self._answers.prepare,
         )
         server = grpc.aio.server(options=[*SIZE_OPTIONS, ("grpc.so_reuseport", 0)])
         add_PeerServicer_to_server(GrpcPeerServicer(inbox), server)  # type: ignore[no-untyped-call]  # generated
