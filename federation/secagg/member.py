@@ -49,8 +49,8 @@ from federation.secagg.refusals import (
 class Round:
     """What this node still knows, or has done, in one round."""
 
-    key_seed: bytes | None  # of its pairwise masks; None once masked
-    mask_seed: bytes | None  # of its own mask; None once masked
+    key_seed: bytes | None = field(repr=False)  # of its pairwise masks; None once masked
+    mask_seed: bytes | None = field(repr=False)  # of its own mask; None once masked
     participants: tuple[str, ...] = ()  # empty until masked
     is_answered: bool = False  # whether shares were given
 
@@ -61,11 +61,11 @@ class Member:
 
     run: str
     advert: SignedAdvert
-    exchange_seed: bytes
+    exchange_seed: bytes = field(repr=False)
     rounds: list[Round]
     roster: Roster | None = None
     # community -> for each round the share of its key seed and of its mask seed; "" once given
-    shares: dict[str, list[bytes]] = field(default_factory=dict)
+    shares: dict[str, list[bytes]] = field(default_factory=dict, repr=False)
     offered: tuple[SignedAdvert, ...] = ()
 
     @classmethod

@@ -108,6 +108,17 @@ def test_a_round_leaves_no_secret_of_its_own_behind(tmp_path: Path) -> None:
         assert secret.hex() not in kept
 
 
+def test_no_log_can_hold_a_secret(tmp_path: Path) -> None:
+    member = Circle(tmp_path, 4).share().deliver().members["c0"]
+    shown = repr(member) + str(member)
+    held = [part for parts in member.shares.values() for part in parts]
+    seeds = [seed for one in member.rounds for seed in (one.key_seed, one.mask_seed)]
+    for secret in (member.exchange_seed, *held, *seeds):
+        assert secret is not None
+        assert repr(secret)[2:-1] not in shown
+        assert secret.hex() not in shown
+
+
 def test_a_wrong_share_spoils_nothing_while_a_quorum_is_right(tmp_path: Path) -> None:
     circle = Circle(tmp_path, 6).share().deliver()
     names = circle.office.dealers
