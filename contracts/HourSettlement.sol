@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
@@ -11,8 +12,9 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 /// money and no names: a community is a number, an amount is whole minutes, and over all
 /// communities the balances always sum to zero.
 /// @dev One storage slot per community. Every consent is an EIP-712 signature over the community's
-/// next sequence number, so each serves once; anyone may carry it here. Signatures are checked with
-/// SignatureChecker, so a signer may be a key or a council's contract wallet (ERC-1271).
+/// next sequence number, so each serves once; anyone may carry it here. A signer may be a key or a
+/// council's contract wallet (ERC-1271): the key is asked about first. That, and reading and writing
+/// each position once, is what keeps a batch cheap.
 contract HourSettlement is AccessControl, EIP712, Pausable {
     enum Status {
         Unknown,
@@ -88,6 +90,11 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
     mapping(address signer => bool) private _signerTaken;
     uint256 private _adminCount;
 
+    /// @notice How many communities were ever registered here, the guarantor included.
+    uint256 public communityCount;
+    /// @notice The contract that carries on from here; once it is named, nothing moves here again.
+    HourSettlement public successor;
+
     event CommunityRegistered(uint32 indexed community, address signer, uint24 debtLimitMinutes);
     event CommunityExited(uint32 indexed community);
     event SignerRotated(uint32 indexed community, address oldSigner, address newSigner);
@@ -97,21 +104,26 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
         uint32 indexed community, uint24 debtLimitMinutes, uint64 effectiveAt
     );
     event DebtCovered(uint32 indexed community, uint32 minutesCovered);
+    event Retired(address successor);
+    event CarriedOver(address indexed predecessor, uint256 communities);
     event BatchSettled(bytes32 indexed roundId, bytes32 merkleRoot, Entry[] entries);
 
     error AlreadyRegistered(uint32 community);
+    error AlreadyRetired(address successor);
     error BadSignature(uint32 community, address signer);
     error BalanceNotZero(uint32 community, int40 balanceMinutes);
     error CoverExceedsDebt(uint32 community, int40 debtMinutes, uint32 minutesCovered);
     error DebtLimitExceeded(uint32 community, int40 balanceMinutes, uint24 debtLimitMinutes);
     error EmptyBatch(bytes32 roundId);
     error Expired(uint64 deadline, uint64 timestamp);
+    error IncompleteCarryOver(uint256 communities, uint256 expected);
     error LastAdmin(address account);
     error LimitCutTooEarly(uint32 community, uint64 effectiveAt, uint64 timestamp);
     error NoLimitCut(uint32 community);
     error NoRecovery(uint32 community);
     error NotActive(uint32 community, Status status);
     error NotAscending(uint32 previous, uint32 community);
+    error NotTheSuccessor(address successor);
     error NotZeroSum(int256 sumMinutes);
     error RecoveryTooEarly(uint32 community, uint64 effectiveAt, uint64 timestamp);
     error SignatureCountMismatch(uint256 entries, uint256 signatures);
@@ -144,8 +156,11 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
             if (index > 0 && entry.community <= batch.entries[index - 1].community) {
                 revert NotAscending(batch.entries[index - 1].community, entry.community);
             }
-            _consent(entry.community, entry.sequence, digest, signatures[index]);
-            _move(entry.community, entry.deltaMinutes);
+            Position memory position = _positions[entry.community];
+            _checkConsent(entry.community, position, entry.sequence, digest, signatures[index]);
+            position.sequence = entry.sequence + 1;
+            position.balanceMinutes = _moved(entry.community, position, entry.deltaMinutes);
+            _positions[entry.community] = position;
             sumMinutes += entry.deltaMinutes;
         }
         if (sumMinutes != 0) revert NotZeroSum(sumMinutes);
@@ -192,6 +207,7 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
         Position storage position = _positions[community];
         if (position.status == Status.Active) revert AlreadyRegistered(community);
         _takeSigner(community, signer);
+        if (position.status == Status.Unknown) communityCount += 1;
         position.signer = signer;
         position.debtLimitMinutes = debtLimitMinutes;
         position.status = Status.Active;
@@ -311,7 +327,51 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
 
     /// @notice Resumes; kept to the administrator, so that one stolen key cannot do both.
     function unpause() external onlyRole(DEFAULT_ADMIN_ROLE) {
+        if (address(successor) != address(0)) revert AlreadyRetired(address(successor));
         _unpause();
+    }
+
+    /// @notice Ends this contract for good: its balances stand still and can be carried over.
+    /// @param next The contract that will carry them over; only that one can.
+    function retire(HourSettlement next) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        if (address(successor) != address(0)) revert AlreadyRetired(address(successor));
+        successor = next;
+        if (!paused()) _pause();
+        emit Retired(address(next));
+    }
+
+    /// @notice Takes over every community of a retired contract as it stood there, once, before
+    /// anybody is registered here.
+    /// @dev Nothing is believed but the predecessor's own storage: all its communities, so that the
+    /// sum stays zero. Consents do not carry over, since they name the contract they were given to;
+    /// announced cuts and recoveries have to be announced again.
+    /// @param predecessor The contract that named this one its successor.
+    /// @param communities All its numbers, strictly ascending.
+    function carryOver(HourSettlement predecessor, uint32[] calldata communities)
+        external
+        onlyRole(DEFAULT_ADMIN_ROLE)
+    {
+        address named = address(predecessor.successor());
+        if (named != address(this)) revert NotTheSuccessor(named);
+        if (communityCount != 0) revert AlreadyRegistered(communities[0]);
+        if (communities.length != predecessor.communityCount()) {
+            revert IncompleteCarryOver(communities.length, predecessor.communityCount());
+        }
+        int256 sumMinutes = 0;
+        for (uint256 index = 0; index < communities.length; ++index) {
+            uint32 community = communities[index];
+            if (index > 0 && community <= communities[index - 1]) {
+                revert NotAscending(communities[index - 1], community);
+            }
+            Position memory position = predecessor.positionOf(community);
+            if (position.status == Status.Unknown) revert NotActive(community, position.status);
+            _takeSigner(community, position.signer);
+            _positions[community] = position;
+            sumMinutes += position.balanceMinutes;
+        }
+        if (sumMinutes != 0) revert NotZeroSum(sumMinutes);
+        communityCount = communities.length;
+        emit CarriedOver(address(predecessor), communities.length);
     }
 
     /// @notice A community's signer, balance, limit, next sequence and status.
@@ -361,26 +421,54 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
     function _consent(uint32 community, uint24 sequence, bytes32 digest, bytes calldata signature)
         private
     {
-        _requireActive(community);
-        Position storage position = _positions[community];
+        _checkConsent(community, _positions[community], sequence, digest, signature);
+        _positions[community].sequence = sequence + 1;
+    }
+
+    function _checkConsent(
+        uint32 community,
+        Position memory position,
+        uint24 sequence,
+        bytes32 digest,
+        bytes calldata signature
+    ) private view {
+        if (position.status != Status.Active) revert NotActive(community, position.status);
         if (sequence != position.sequence) {
             revert StaleSequence(community, sequence, position.sequence);
         }
-        if (!SignatureChecker.isValidSignatureNowCalldata(position.signer, digest, signature)) {
+        if (!_isSigned(position.signer, digest, signature)) {
             revert BadSignature(community, position.signer);
         }
-        position.sequence = sequence + 1;
     }
 
-    /// @dev The only place where a balance changes. A rise is always welcome, even past the limit.
+    /// @dev A key's signature needs no look at the signer's code; a wallet is asked only then.
+    function _isSigned(address signer, bytes32 digest, bytes calldata signature)
+        private
+        view
+        returns (bool)
+    {
+        (address recovered, ECDSA.RecoverError problem,) =
+            ECDSA.tryRecoverCalldata(digest, signature);
+        if (problem == ECDSA.RecoverError.NoError && recovered == signer) return true;
+        return SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, signature);
+    }
+
     function _move(uint32 community, int40 deltaMinutes) private {
+        Position memory position = _positions[community];
+        _positions[community].balanceMinutes = _moved(community, position, deltaMinutes);
+    }
+
+    /// @dev The only rule about balances. A rise is always welcome, even past the limit.
+    function _moved(uint32 community, Position memory position, int40 deltaMinutes)
+        private
+        pure
+        returns (int40 balanceMinutes)
+    {
         if (deltaMinutes == 0) revert ZeroMinutes(community);
-        Position storage position = _positions[community];
-        int40 balanceMinutes = position.balanceMinutes + deltaMinutes;
+        balanceMinutes = position.balanceMinutes + deltaMinutes;
         if (deltaMinutes < 0 && balanceMinutes < -int40(uint40(position.debtLimitMinutes))) {
             revert DebtLimitExceeded(community, balanceMinutes, position.debtLimitMinutes);
         }
-        position.balanceMinutes = balanceMinutes;
     }
 
     function _rotationDigest(uint32 community, address newSigner, uint64 deadline)
@@ -402,7 +490,7 @@ contract HourSettlement is AccessControl, EIP712, Pausable {
         bytes calldata newSignature
     ) private view {
         _requireFree(community, newSigner);
-        if (!SignatureChecker.isValidSignatureNowCalldata(newSigner, digest, newSignature)) {
+        if (!_isSigned(newSigner, digest, newSignature)) {
             revert BadSignature(community, newSigner);
         }
     }

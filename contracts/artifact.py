@@ -53,6 +53,7 @@ SENTENCES: Mapping[str, str] = {
     "AccessControlBadConfirmation": "A role can be given up only by its holder.",
     "AccessControlUnauthorizedAccount": "{account} does not hold the role that this needs.",
     "AlreadyRegistered": "Community {community} is registered already.",
+    "AlreadyRetired": "The contract was retired; {successor} carries on.",
     "BadSignature": "The signature for community {community} is not one of {signer}.",
     "BalanceNotZero": "Community {community} stands at {balanceMinutes} min; it leaves at zero.",
     "CoverExceedsDebt": "Community {community} owes {debtMinutes} min, not {minutesCovered} min.",
@@ -62,6 +63,7 @@ SENTENCES: Mapping[str, str] = {
     "EnforcedPause": "The contract is paused.",
     "Expired": "The deadline {deadline} was over at {timestamp}.",
     "ExpectedPause": "The contract is not paused.",
+    "IncompleteCarryOver": "All {expected} communities carry over together, not {communities}.",
     "LastAdmin": "{account} is the last administrator; name another one first.",
     "LimitCutTooEarly": "The cut for community {community} takes effect at {effectiveAt}; the "
     "chain's clock says {timestamp}.",
@@ -69,6 +71,7 @@ SENTENCES: Mapping[str, str] = {
     "NoRecovery": "No recovery waits for community {community}.",
     "NotActive": "Community {community} is not active on the chain (status {status}).",
     "NotAscending": "Entry {community} follows {previous}; entries must ascend, each once.",
+    "NotTheSuccessor": "The old contract names {successor} as its successor, not this one.",
     "NotZeroSum": "The batch sums to {sumMinutes} min instead of zero.",
     "RecoveryTooEarly": "The recovery of community {community} takes effect at {effectiveAt}; "
     "the chain's clock says {timestamp}.",

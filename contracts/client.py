@@ -228,6 +228,35 @@ class SettlementChain(Connection):
         """Resumes (administrator)."""
         return self._prepare("unpause", key=sender_key, nonce=nonce)
 
+    def successor(self) -> str | None:
+        """The contract that carries on from here, once this one is retired."""
+        with in_words():
+            found = str(self._contract.functions.successor().call())
+        return None if int(found, 16) == 0 else found
+
+    def community_count(self) -> int:
+        """How many communities were ever registered here, the guarantor included."""
+        with in_words():
+            return int(self._contract.functions.communityCount().call())
+
+    def prepare_retire(
+        self, successor: str, *, sender_key: bytes, nonce: int | None = None
+    ) -> SignedTransaction:
+        """Ends this contract for good and names the one that carries on (administrator)."""
+        return self._prepare("retire", _account(successor), key=sender_key, nonce=nonce)
+
+    def prepare_carry_over(
+        self,
+        predecessor: str,
+        numbers: Sequence[int],
+        *,
+        sender_key: bytes,
+        nonce: int | None = None,
+    ) -> SignedTransaction:
+        """Takes over all communities of a retired contract as they stand (administrator)."""
+        arguments = (_account(predecessor), list(numbers))
+        return self._prepare("carryOver", *arguments, key=sender_key, nonce=nonce)
+
     def prepare_grant_role(
         self, role: str, account: str, *, sender_key: bytes, nonce: int | None = None
     ) -> SignedTransaction:
