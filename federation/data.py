@@ -27,7 +27,8 @@ LOOKBACK_DAYS = 28
 SAME_WEEKDAY_WEEKS = 8
 CALM_WEEKS = 26  # over which noise on the counts averages out
 YEAR_DAYS = 364  # 52 whole weeks, so that last year's day falls on the same weekday
-YEAR_AGO_HALF_WIDTH_DAYS = 3
+YEARS_BACK = 3  # over which a holiday is remembered
+CLOSURE_FLOOR = 0.5  # requests; keeps the memory of a quiet day small
 HISTORY_DAYS_MIN = 60
 HISTORY_DAYS_MAX = 20_000
 CATEGORIES_MAX = 64
@@ -38,7 +39,7 @@ NOISE_COMMENT = "# two-sided geometric noise "  # then JSON: how strong, and up 
 TOTAL = "total"  # the sum of the categories, forecast as a series of its own
 
 LEVEL_FLOOR = 0.03  # requests a day; keeps a silent series from dividing by zero
-FEATURES = LOOKBACK_DAYS + 2 * HORIZON_DAYS + 7 + 4 + 2
+FEATURES = LOOKBACK_DAYS + 3 * HORIZON_DAYS + 7 + 1
 
 
 @dataclass(frozen=True)
@@ -198,29 +199,31 @@ def build_windows(history: History, origins: Days, *, with_targets: bool) -> Win
     """One window per series and origin: all origins of the first series, then of the second."""
     counts = history.counts.astype(np.float64)
     sums = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
-    usual = _mean_between(sums, origins - 181, origins)
     level = LEVEL_FLOOR + np.maximum(
-        0.7 * _mean_between(sums, origins - 55, origins) + 0.3 * usual,
+        0.7 * _mean_between(sums, origins - 55, origins)
+        + 0.3 * _mean_between(sums, origins - 181, origins),
         0.0,  # which only added noise can bring it below
     )
     unit = level[:, :, None]
     recent = sliding_window_view(counts, LOOKBACK_DAYS, axis=1)[:, origins - LOOKBACK_DAYS + 1]
     same_weekday = _same_weekday_means(counts, origins, SAME_WEEKDAY_WEEKS)
-    year_ago, has_year = _year_ago_means(sums, origins)
     noise = _noise_variances(history)
-    if noise.any():
+    if noise.any():  # else there is nothing to calm
         usual_weekday = _same_weekday_means(counts, origins, CALM_WEEKS)
         recent = _calmed(recent, np.tile(usual_weekday, LOOKBACK_DAYS // 7), noise)
         same_weekday = _calmed(same_weekday, usual_weekday, noise / SAME_WEEKDAY_WEEKS)
-        year_ago = _calmed(year_ago, usual[:, :, None], noise / (2 * YEAR_AGO_HALF_WIDTH_DAYS + 1))
-    year_ago = np.where(has_year[None, :, None], year_ago / unit, 1.0)
-    calendar = _calendar(history.first_day, origins, has_year)
+    calendar = np.concatenate(
+        [
+            _closures(history.first_day, counts[-1], origins, noise[-1]),
+            np.eye(7)[(history.first_day.weekday() + origins + 1) % 7],  # of the first target
+        ],
+        axis=1,
+    )
     per_series = np.broadcast_to(calendar, (len(counts), *calendar.shape))
     features = np.concatenate(
         [
             np.log1p(recent / unit),  # a day of batch entry is fifty times a day: log, not ratio
             np.log1p(same_weekday / unit),
-            np.log1p(year_ago),
             per_series,
             np.log(unit),
         ],
@@ -260,6 +263,8 @@ def _calmed(
     A model that learnt from noise would trust its inputs too little; at home it is asked with
     exact ones (regression calibration, Carroll et al. 2006).
     """
+    if not noise.any():
+        return values
     distance = ((values - usual) ** 2).mean(axis=(1, 2))
     trust = np.clip(1 - noise / np.maximum(distance, LEVEL_FLOOR), 0, 1)
     return np.asarray(np.maximum(usual + trust[:, None, None] * (values - usual), 0.0))
@@ -274,25 +279,34 @@ def _same_weekday_means(
     days = origins[:, None, None] + ahead[None, :, None] - weeks  # all at or before the origin
     known = days >= 0
     values = np.where(known, counts[:, np.maximum(days, 0)], 0.0)
-    return np.asarray(values.sum(axis=3) / known.sum(axis=2))
+    return np.asarray(values.sum(axis=3) / np.maximum(known.sum(axis=2), 1))
 
 
-def _year_ago_means(
-    sums: NDArray[np.float64], origins: Days
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(series, origins, horizon): the week around the target's day 52 weeks earlier, if known."""
-    middle = origins[:, None] + np.arange(1, HORIZON_DAYS + 1) - YEAR_DAYS
-    has_year = middle[:, 0] - YEAR_AGO_HALF_WIDTH_DAYS >= 0
-    middle = np.where(has_year[:, None], middle, YEAR_AGO_HALF_WIDTH_DAYS)
-    means = _mean_between(
-        sums, middle - YEAR_AGO_HALF_WIDTH_DAYS, middle + YEAR_AGO_HALF_WIDTH_DAYS
-    )
-    return means, has_year
+def _closures(
+    first_day: date, total: NDArray[np.float64], origins: Days, noise: np.float64
+) -> NDArray[np.float64]:
+    """(origins, 2 * horizon): was the house as good as closed on this day in earlier years?
 
-
-def _calendar(first_day: date, origins: Days, has_year: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(origins, 7 + 4 + 1): weekday of the first target, time of year, is last year known."""
-    weekday = np.eye(7)[(first_day.weekday() + origins + 1) % 7]
-    ordinal = first_day.toordinal() + origins + (HORIZON_DAYS + 1) // 2
-    angle = 2 * np.pi * (ordinal[:, None] % 365.2425) / 365.2425 * np.array([1, 2])
-    return np.concatenate([weekday, np.sin(angle), np.cos(angle), has_year[:, None]], axis=1)
+    A public holiday keeps its date (first half) or its place in the week (second half). Whether
+    it is one, each community remembers by itself: what came on those days against what the same
+    weekday had brought in the weeks before, as the logarithm of a ratio of sums.
+    """
+    days = np.arange(len(total))
+    usual = _same_weekday_means(total[None], np.maximum(days - 1, 0), SAME_WEEKDAY_WEEKS)[0, :, 0]
+    came = _calmed(total[None, :, None], usual[None, :, None], np.array([noise]))[0, :, 0]
+    ahead = origins[:, None] + np.arange(1, HORIZON_DAYS + 1)
+    dates = np.datetime64(first_day) + ahead
+    months = dates.astype("datetime64[M]")
+    found = []
+    for same_date in (True, False):
+        sums = np.zeros((2, *ahead.shape))
+        for years in range(1, YEARS_BACK + 1):
+            past = ahead - years * YEAR_DAYS
+            if same_date:
+                back = (months - 12 * years).astype("datetime64[D]") + (dates - months)
+                past = (back - np.datetime64(first_day)).astype(np.int64)
+            known = past >= 7 * SAME_WEEKDAY_WEEKS
+            at = np.maximum(past, 0)
+            sums += np.where(known, np.stack([came[at], usual[at]]), 0.0)
+        found.append(np.log((sums[0] + CLOSURE_FLOOR) / (np.maximum(sums[1], 0) + CLOSURE_FLOOR)))
+    return np.concatenate(found, axis=1)

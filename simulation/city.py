@@ -7,6 +7,7 @@ its office changes its habits, and days on which a week's paper slips are typed 
 
 import gzip
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -85,7 +86,8 @@ def write_city(path: Path, *, communities: int, days: int, seed: int) -> dict[st
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         reason = error.strerror or "it cannot be written"
         raise OutUnusable(directory=str(path), reason=reason) from error
     return {

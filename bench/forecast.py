@@ -1,0 +1,212 @@
+"""How fast a federation is studied: the fast engine against pfl and Flower's simulation on Ray.
+
+    python -m bench.forecast [--communities 50 500] [--rounds 5] [--no-ray] [--no-large]
+
+All sides train the same model on the same batches with the same steps. Rounds are taken in turn, so
+that the machine's noise falls on all alike; trust the ratios, not the seconds. pfl lives in an
+environment of its own, made on the first run under build/.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from federation import engine
+from federation import weights as weights_of
+from federation.data import TOTAL, History
+from federation.engine import Member
+from federation.recipe import (
+    BATCH_WINDOWS,
+    LOG_MULTIPLIER_MAX,
+    MISS_MAX,
+    SPREAD,
+    STEP_FLOOR,
+    Recipe,
+    draw_batches,
+)
+from simulation.city import CATEGORIES, FIRST_DAY, grow
+
+ROOT = Path(__file__).parents[1]
+PFL_VENV = ROOT / "build" / "pfl-venv"
+PFL_PACKAGES = ("pfl==0.6.0", "torch==2.13.0", "numpy==2.4.6")
+DAYS = 400
+LARGE_COMMUNITIES, LARGE_DAYS, LARGE_ROUNDS = 2_000, 1_461, 40
+RAY_ROUNDS = 6
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.forecast")
+    parser.add_argument("--communities", type=int, nargs="+", default=[50, 500])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-ray", action="store_true")
+    parser.add_argument("--no-large", action="store_true")
+    options = parser.parse_args(arguments)
+    os.environ.update(ONE_THREAD)
+    found: dict[str, Any] = {}
+    for communities in options.communities:
+        found[f"pfl_{communities}"] = _against_pfl(communities, options.rounds)
+    if not options.no_ray:
+        found["flower_ray_50"] = _against_ray(50)
+    if not options.no_large:
+        found["large"] = _large()
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+def histories_of(communities: int, days: int) -> list[History]:
+    city = grow(communities=communities, days=days, seed=1)
+    series = (*CATEGORIES, TOTAL)
+    return [
+        History(FIRST_DAY, series, np.vstack([one, one.sum(axis=0)]).astype(np.float32))
+        for one in city.counts
+    ]
+
+
+def _against_pfl(communities: int, rounds: int) -> dict[str, float]:
+    """Rounds taken in turn; the median of the rounds' ratios, and how far the weights differ."""
+    recipe = Recipe(rounds=1)  # every round a first round: the same steps, however many are timed
+    members = engine.gather(histories_of(communities, DAYS))
+    engine.federate_members([members[:1]], recipe=recipe)  # compiles
+    ours: list[tuple[float, float]] = []  # seconds on the clock, seconds of the processor
+    theirs: list[tuple[float, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "batches.npz"
+        _store(path, members, recipe)
+        command = [str(_pfl_python()), str(ROOT / "bench" / "forecast_pfl.py"), str(path)]
+        with subprocess.Popen(  # noqa: S603 # our own script in our own environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **ONE_THREAD},
+            text=True,
+        ) as process:
+            assert process.stdin
+            _answer(process)  # ready
+            difference = 0.0
+            for number in range(rounds):
+                process.stdin.write("go\n")
+                process.stdin.flush()
+                answer = _answer(process)
+                theirs.append((answer["seconds"], answer["cpu_seconds"]))
+                started, cpu = time.perf_counter(), time.process_time()
+                mine = engine.federate_members([members], recipe=recipe).weights
+                ours.append((time.perf_counter() - started, time.process_time() - cpu))
+                if number == 0:
+                    flat = np.concatenate([one.reshape(-1) for one in mine.values()])
+                    difference = float(np.abs(flat - np.array(answer["weights"])).max())
+            process.stdin.close()
+    pairs = list(zip(theirs, ours, strict=True))
+    ratio = median(their[0] / our[0] for their, our in pairs)
+    result = {
+        "engine_rounds_per_second": 1 / median(our[0] for our in ours),
+        "pfl_rounds_per_second": 1 / median(their[0] for their in theirs),
+        "ratio": ratio,
+        "ratio_of_processor_seconds": median(their[1] / our[1] for their, our in pairs),
+        "weights_differ_by": difference,
+    }
+    _say(f"{communities} communities: engine / pfl = {ratio:.1f}  {result}")
+    return result
+
+
+def _answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    assert process.stdout
+    for line in process.stdout:  # pfl prints lines of its own in between
+        if line.startswith("="):
+            answer: dict[str, Any] = json.loads(line[1:])
+            return answer
+    raise SystemExit("pfl ended before its round did")
+
+
+def _store(path: Path, members: Sequence[Member], recipe: Recipe) -> None:
+    """Each community's windows in the order in which the engine will take them."""
+    start = weights_of.initial_weights(recipe.seed)
+    rows = [
+        draw_batches(recipe, round_number=1, lot=one.lot, windows=len(one)).reshape(-1)
+        for one in members
+    ]
+    pairs = list(zip(members, rows, strict=True))
+    np.savez(
+        path,
+        features=np.stack([member.features[mine] for member, mine in pairs]),
+        level=np.stack([member.level[mine] for member, mine in pairs]),
+        targets=np.stack([member.targets[mine] for member, mine in pairs]),
+        constants=np.array([LOG_MULTIPLIER_MAX, SPREAD, MISS_MAX]),
+        batch=BATCH_WINDOWS,
+        learning_rate=recipe.learning_rate_in(1),
+        step_floor=STEP_FLOOR,
+        **{f"weights{index}": array for index, array in enumerate(start.values())},
+    )
+
+
+def _pfl_python() -> Path:
+    python = PFL_VENV / "bin" / "python"
+    if not (PFL_VENV / ".ready").exists():
+        _say("making build/pfl-venv for pfl")
+        venv.create(PFL_VENV, with_pip=True)
+        command = [str(python), "-m", "pip", "install", "--quiet", *PFL_PACKAGES]
+        subprocess.run(command, check=True)  # noqa: S603 # fixed packages, pinned
+        (PFL_VENV / ".ready").touch()
+    return python
+
+
+def _against_ray(communities: int) -> dict[str, float]:
+    """Flower's simulation after its start-up, against the engine in the same minute."""
+    from simulation.compare.flower_app import federate
+
+    histories = histories_of(communities, DAYS)
+    recipe, moments = Recipe(rounds=RAY_ROUNDS), [time.perf_counter()]
+    theirs = federate(histories, recipe, lambda n, w, s: moments.append(time.perf_counter()))
+    steady = [after - before for before, after in pairwise(moments)][2:]
+    members = [engine.gather(histories)]
+    began, ours = time.perf_counter(), []
+    mine = engine.federate_members(
+        members, recipe=recipe, on_round=lambda n, w, s: ours.append(time.perf_counter())
+    )
+    seconds = [after - before for before, after in pairwise([began, *ours])]
+    ratio = median(steady) / median(seconds)
+    result = {
+        "engine_rounds_per_second": 1 / median(seconds),
+        "flower_ray_rounds_per_second": 1 / median(steady),
+        "ratio": ratio,
+        "weights_differ_by": max(
+            float(np.abs(mine.weights[name] - theirs.weights[name]).max()) for name in mine.weights
+        ),
+    }
+    _say(f"{communities} communities: engine / Flower + Ray = {ratio:.1f}  {result}")
+    return result
+
+
+def _large() -> dict[str, float]:
+    """A whole study at scale: windows built, 40 rounds of all communities, on one core."""
+    histories = histories_of(LARGE_COMMUNITIES, LARGE_DAYS)
+    started, cpu = time.perf_counter(), time.process_time()
+    members = [engine.gather(histories)]
+    built = time.perf_counter() - started
+    engine.federate_members(members, recipe=Recipe(rounds=LARGE_ROUNDS))
+    result = {
+        "seconds": time.perf_counter() - started,
+        "cpu_seconds": time.process_time() - cpu,
+        "of_these_building_windows": built,
+    }
+    _say(f"{LARGE_COMMUNITIES} x {LARGE_DAYS} days x {LARGE_ROUNDS}: {result}")
+    return result
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(words + "\n")
+
+
+if __name__ == "__main__":
+    main()
