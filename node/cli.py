@@ -11,6 +11,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from node import migrations, settings
+from node.bundles_cli import app as bundles_app
 from node.exchange import commands
 from node.kernel.clock import SystemClock
 from node.kernel.ids import new_id
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 residents_app = typer.Typer(no_args_is_help=True, help="Residents, from the operator's desk.")
 app.add_typer(residents_app, name="resident")
+app.add_typer(bundles_app, name="bundles")
 
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", help="The node's folder: settings, keys, database.")

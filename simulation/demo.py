@@ -58,6 +58,12 @@ class Run:
     people: list[People]
 
 
+def _contained(district: District) -> str:
+    """Whether the nodes ran the training code in a sandbox, and why not."""
+    problem = district.sandbox_problem
+    return "in a sandbox" if problem is None else f"WITHOUT a sandbox: {problem}"
+
+
 class Demo:
     """The steps of one run, in order."""
 
@@ -86,7 +92,7 @@ class Demo:
             note.words = "repair, points, an hour, a motion in each"
         with progress.step("联合训练与比较", "Flower trains, every node judges") as note:
             learned = await learning.learn(district, rounds=self._options.rounds)
-            note.words = f"results per round {learned.results_per_round}"
+            note.words = f"results per round {learned.results_per_round}, {_contained(district)}"
         with progress.step("跨社区兑换，途中断电", "90 minutes redeemed, B killed midway") as note:
             story, all_visits = await self._redeem(people)
             note.words = f"B was down {story.down_seconds:.1f} s, {story.state}"
@@ -110,6 +116,7 @@ class Demo:
                 "results_per_round": learned.results_per_round,
                 "mae": learned.mean_errors(),
                 "adopted": learned.adopted(),
+                "sandbox": district.sandbox_problem is None,
             },
             "redemption": {
                 "minutes": redemption.MINUTES,

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from federation.guard.sandbox import sandbox_problem
 from node.kernel.process import installed_program as program
 from simulation.house import House
 from simulation.processes import Child, ProcessTree, endpoint, free_ports, python_module, until
@@ -61,6 +62,7 @@ class District:
         self._chain: Child | None = None
         self._contract: Contract | None = None
         self.has_training = has_training
+        self.sandbox_problem = sandbox_problem()
         self._node_settings = {
             "heartbeat_seconds": HEARTBEAT_SECONDS,
             "chain_seconds": CHAIN_SECONDS,
@@ -176,6 +178,7 @@ class District:
         wanted: dict[str, str | bool | int | float] = {
             "rpc": self.rpc_url,
             "training": self.has_training,
+            "sandbox": self.sandbox_problem is None,  # its own code, said plainly in the output
             **self._node_settings,
         }
         for name, value in wanted.items():

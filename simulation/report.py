@@ -34,6 +34,8 @@ KIND_WORDS = {
     "SubmitPosition": "提交头寸",
     "SubmitSignature": "提交签名",
     "model_update": "模型更新",
+    "training_keys": "训练密钥与份额",
+    "training_refusal": "拒绝训练",
 }
 """What the kinds of messages mean; a kind that is not here is shown by its own word."""
 

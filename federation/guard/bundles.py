@@ -16,6 +16,7 @@ from pathlib import Path
 DECISIONS_FILE = "decisions.json"
 OWN_FILE = "own.json"
 APPROVED, REFUSED = "approved", "refused"
+SHA256_LENGTH = 64  # in hexadecimal
 BUNDLE_BYTES_MAX = 8 * 1024 * 1024
 KEPT_MAX = 20  # undecided ones: an office that asks for a thousand fills no disk
 
@@ -57,19 +58,21 @@ class Bundles:
             "run_id": run_id,
             "bytes": len(content),
         }
-        write_whole(note_path, json.dumps(note).encode())
         path = self.folder / f"{sha256}.fab"
         if len(content) <= BUNDLE_BYTES_MAX and not path.exists():
             write_whole(path, content)
+        write_whole(note_path, json.dumps(note).encode())
+        if not noted:
             self._forget_old()
         return sha256
 
     def _forget_old(self) -> None:
         """Approved ones stay; of the others the newest."""
-        others = [path for path in self.folder.glob("*.fab") if not self.is_approved(path.stem)]
+        notes = [path for path in self.folder.glob("*.json") if len(path.stem) == SHA256_LENGTH]
+        others = [path for path in notes if not self.is_approved(path.stem)]
         for path in sorted(others, key=lambda one: one.stat().st_mtime)[:-KEPT_MAX]:
+            path.with_suffix(".fab").unlink(missing_ok=True)
             path.unlink(missing_ok=True)
-            path.with_suffix(".json").unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes) -> None:

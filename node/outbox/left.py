@@ -1,8 +1,8 @@
 """The list of all that ever left this house: kind, for whom, how often, how many bytes.
 
 Messages to other communities and to the district's office are counted in the transaction that
-records them as delivered. Model updates are noted by the training program, which runs on its own
-and may write that one file only.
+records them as delivered. What training sends is noted by the guard (federation/guard), which
+stands between the training program and the office.
 """
 
 import json
@@ -33,18 +33,21 @@ def left(session: Session, exports: Path) -> list[Left]:
         Left(row.kind, row.recipient, row.messages, row.bytes)
         for row in service.departures(session)
     ]
-    updates = list(_update_sizes(exports / UPDATES_FILE))
-    if updates:
-        counted.append(Left("model_update", OFFICE, len(updates), sum(updates)))
+    sizes: dict[str, list[int]] = {}
+    for kind, size in _noted(exports / UPDATES_FILE):
+        sizes.setdefault(kind, []).append(size)
+    counted += [Left(kind, OFFICE, len(each), sum(each)) for kind, each in sizes.items()]
     return sorted(counted, key=lambda line: (line.to, line.kind))
 
 
-def _update_sizes(path: Path) -> Iterator[int]:
+def _noted(path: Path) -> Iterator[tuple[str, int]]:
+    """Kind and bytes of each thing that training sent."""
     if not path.exists():
         return
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             try:
-                yield int(json.loads(line)["bytes"])
+                noted = json.loads(line)
+                yield str(noted["kind"]), int(noted["bytes"])
             except (ValueError, KeyError, TypeError):
                 continue  # a line cut off by a crash; the update it meant was not acknowledged
