@@ -1,12 +1,11 @@
 """What residents do: each story is one errand from its beginning to its end, told as a coroutine.
 
-`ACTS` is the one table: a new kind of errand is a coroutine here and a line there. Whoever finds a
-node down, or dies with it, comes back later and says the same again, with the same ids.
+Whoever finds a node down, or loses it in the middle, comes back later and says the same again, with
+the same ids. simulation/acts.py is the table of all kinds.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -15,8 +14,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from node.exchange import home, host
-from node.exchange.model import Visit
+from node.exchange import gift as giving
+from node.exchange import home, host, reversal
+from node.exchange.model import Reversal, Visit
 from node.kernel.errors import DomainError
 from node.kernel.ids import CODE_ALPHABET, derived_id
 from node.timebank import service as timebank
@@ -85,6 +85,18 @@ class Story:
                     town.tell(f"story {self.number}: {words}")
                     return result
             await asyncio.sleep(COME_BACK_SECONDS)
+
+    async def sees(
+        self, town: Town, kind: type[T], row_id: UUID, is_there: Callable[[T], bool]
+    ) -> T:
+        """The row as soon as it stands in this node's books as it should."""
+        while True:
+            if town.is_up:
+                with town.database.read() as session:
+                    row = session.get(kind, row_id)
+                if row is not None and is_there(row):
+                    return row
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     def told(self, town: Town, table: str, row_id: UUID, states: str) -> None:
         """Somebody was told so: from now on the row is in one of these states."""
@@ -195,6 +207,74 @@ async def redeem_away(story: Story) -> None:
     if story.chance(0.03):
         return  # nobody comes; home's promise runs out after its time
     await help_given(story, away, minutes=story.random.randint(1, visit.minutes_up_to or 1))
+    if story.chance(0.12):
+        await give_back(story, away, at_home, exchange_id=visit.id)
+
+
+async def give_back(story: Story, payee: Town, payer: Town, *, exchange_id: UUID) -> None:
+    """The help was not what was noted: the side that was paid offers minutes back."""
+    visit = await story.sees(payee, Visit, exchange_id, lambda row: row.state != "confirmed")
+    if visit.state != "captured":
+        return
+    reversal_id, minutes = story.id("reversal"), story.random.randint(1, visit.minutes or 1)
+    clock, name = payee.district.clock, exchange_id.hex[:8]
+    await story.pause(1, 40)
+    await story.say(
+        payee,
+        f"visit {name}: offers {minutes} min back",
+        lambda session: reversal.offer(
+            session,
+            clock,
+            payee.sealer,
+            reversal_id=reversal_id,
+            exchange_id=exchange_id,
+            minutes=minutes,
+            decided_by=None,
+        ),
+    )
+    story.told(payee, "reversal", reversal_id, "offered reversed declined")
+    await story.sees(payer, Reversal, reversal_id, lambda row: True)
+    await story.pause(1, 40)
+    await story.say(
+        payer,
+        f"visit {name}: agrees to the {minutes} min back",
+        lambda session: reversal.agree(
+            session, clock, payer.sealer, reversal_id=reversal_id, decided_by=None
+        ),
+    )
+    story.told(payer, "reversal", reversal_id, "agreed reversed")
+
+
+async def gift(story: Story) -> None:
+    """A daughter earns here, her father spends there: minutes for somebody of another community."""
+    here, there = story.random.sample(list(story.towns), 2)
+    father, daughter = story.resident(there), story.resident(here)
+    code, gift_id = f"22{_code(story)}", story.id("gift")
+    clock, minutes = here.district.clock, story.random.choice((15, 30, 60, 120))
+    await story.say(
+        there,
+        "hands out a code for gifts",
+        lambda session: giving.make_code(
+            session, clock, code=code, resident_id=father, made_by=None
+        ),
+    )
+    await story.pause(0.5, 20)
+    await story.say(
+        here,
+        f"gift {gift_id.hex[:8]} of {minutes} min for {there.name}",
+        lambda session: giving.send_gift(
+            session,
+            clock,
+            here.sealer,
+            gift_id=gift_id,
+            resident_id=daughter,
+            recorded_by=None,
+            code=f"{there.name}-{code}",
+            minutes=minutes,
+            debt_limit_minutes=story.scenario.debt_limit_minutes,
+        ),
+    )
+    story.told(here, "gift", gift_id, "sent accepted refused")
 
 
 async def deal_with_a_liar(story: Story) -> None:
@@ -279,13 +359,7 @@ async def help_given(story: Story, town: Town, *, minutes: int) -> None:
 
 async def _answered(story: Story, town: Town, visit: Visit) -> Visit:
     """The visit once home has answered."""
-    while True:
-        if town.is_up:
-            with town.database.read() as session:
-                visit = session.get_one(Visit, visit.id)
-            if visit.state != "presented":
-                return visit
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    return await story.sees(town, Visit, visit.id, lambda row: row.state != "presented")
 
 
 async def _take_back(story: Story, town: Town) -> None:
@@ -317,30 +391,3 @@ def _code(story: Story) -> str:
         number, digit = divmod(number, len(CODE_ALPHABET))
         text = CODE_ALPHABET[digit] + text
     return text
-
-
-@dataclass(frozen=True)
-class Act:
-    """A kind of errand, and how often it is begun, against the others."""
-
-    name: str
-    weight: int
-    begin: Callable[[Story], Awaitable[None]]
-    needs: str = ""  # the kind of fault without which it makes no sense
-
-
-ACTS: tuple[Act, ...] = (
-    Act("an hour inside", 3, hour_inside),
-    Act("help next door", 7, redeem_away),
-    Act("a deal with a liar", 1, deal_with_a_liar, needs="lie"),
-)
-
-
-async def run(story: Story) -> None:
-    """Begin one errand of some kind; a refusal ends it."""
-    weights = [act.weight for act in ACTS]
-    [act] = story.random.choices(ACTS, weights)
-    if act.needs and not getattr(story.scenario.faults, act.needs):
-        return
-    with contextlib.suppress(DomainError):  # told already, where it was said
-        await act.begin(story)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from contracts.terms import ChainRefused, ChainUnavailable
 from node.enrolment.directory import Directory
 from node.enrolment.rounds import BatchProposal
-from node.exchange import home
+from node.exchange import compare, home
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Command, Database
 from node.kernel.errors import DomainError
@@ -79,6 +79,10 @@ class MortalDatabase(Database):
         if place.stumbles("after a commit"):
             raise Died
         return answer
+
+    async def run(self, command: Command[T]) -> T:
+        """`write` for async code: what it does has happened when it returns."""
+        return self.write(command).result()
 
 
 def _never_committed(command: Command[Any], session: Session) -> None:
@@ -283,10 +287,11 @@ class Town(Place):
         self._plan_relay(moment)
 
     def sweep(self) -> None:
-        """What serve.py does from time to time: give back what was not used in time."""
+        """What serve.py does from time to time: free what is overdue, compare past days."""
 
         def expire(session: Session) -> int:
             ledger.expire_holds(session, self.district.clock)
+            compare.compare_due(session, self.district.clock, self.sealer)
             return home.expire_passes(session, self.district.clock)
 
         try:

@@ -16,6 +16,13 @@ from node.kernel.ids import derived_id
 from simulation.history import History
 from simulation.scenario import LIAR
 
+GIFT, REVERSAL = "gift", "reversal"
+IN_DOUBT = {
+    "capture": ("visit", "confirmed"),
+    GIFT: ("gift", "sent"),
+    REVERSAL: ("reversal", "agreed"),
+}
+"""Where the half of a receipt that comes second waits, and in which state."""
 ACCOUNTS = """
 SELECT COALESCE(SUM(CASE WHEN unit = 'minutes' THEN balance END), 0),
        COALESCE(SUM(CASE WHEN unit = 'points' THEN balance END), 0),
@@ -28,13 +35,22 @@ FROM pass LEFT JOIN hold ON hold.id = pass.id"""
 VISITS = """
 SELECT visit.id, visit.state, visit.minutes, hold.state, hold.captured_amount
 FROM visit LEFT JOIN hold ON hold.id = visit.id"""
-HOLD_OF_PASS: Mapping[str, Set[str]] = {
+HOLD_OF_PASS: Mapping[str, Set[str | None]] = {
     "issued": {"open"},
     "accepted": {"open"},
     "captured": {"captured"},
     "released": {"voided"},
     "voided": {"voided"},
     "expired": {"voided", "expired"},
+}
+GIFTS = """
+SELECT gift.id, gift.state, gift.minutes, hold.state, hold.captured_amount
+FROM gift LEFT JOIN hold ON hold.id = gift.id"""
+HOLD_OF_GIFT: Mapping[str, Set[str | None]] = {
+    "sent": {"open"},
+    "accepted": {"captured"},
+    "refused": {"voided"},
+    "received": {None},
 }
 HOLD_OF_VISIT: Mapping[str, Set[str | None]] = {
     "presented": {None},
@@ -48,25 +64,41 @@ HOLD_OF_VISIT: Mapping[str, Set[str | None]] = {
 
 
 class Debt(NamedTuple):
-    """A receipt as its home wrote it."""
+    """A receipt: `debtor` owes `creditor` these minutes."""
 
-    home: str
-    host: str
+    kind: str  # capture, gift or reversal
+    debtor: str
+    creditor: str
     minutes: int
 
 
 @dataclass
 class Receipts:
-    """All receipts of the district as they were first seen, by exchange id."""
+    """All receipts of the district as each side first wrote them, by exchange id.
+
+    A debtor writes first, since whoever was promised credits on its word alone; of a gift the
+    creditor does, since it decides.
+    """
 
     debts: dict[str, Debt] = field(default_factory=dict)
     credits: dict[str, Debt] = field(default_factory=dict)
     owed: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def in_flight(self, host: str) -> list[str]:
-        """Exchanges that their home has paid and `host` has not credited yet."""
-        missing = self.debts.keys() - self.credits.keys()
-        return [one for one in missing if self.debts[one].host == host]
+    def sides(self, kind: str, *, is_debt: bool) -> tuple[dict[str, Debt], dict[str, Debt], bool]:
+        """Where this receipt belongs, where its other half stands, and whether that came first."""
+        if is_debt:
+            return self.debts, self.credits, kind == GIFT
+        return self.credits, self.debts, kind != GIFT
+
+    def in_flight(self, community: str) -> list[tuple[str, str]]:
+        """Exchanges (kind, id) that another side has booked and this one has not yet."""
+        here = self.debts.keys() ^ self.credits.keys()
+        return [
+            (debt.kind, one)
+            for one in here
+            for debt in (self.debts.get(one) or self.credits[one],)
+            if community == (debt.debtor if one in self.credits else debt.creditor)
+        ]
 
 
 class Witness:
@@ -204,32 +236,33 @@ class Witness:
         self._require(owed == proven, "minutes_not_conserved", words)
 
     def _read_receipts(self) -> None:
-        new = "SELECT rowid, exchange_id, peer, is_debt, minutes FROM receipt WHERE rowid > ?"
-        known = self._receipts
-        for rowid, exchange, peer, is_debt, minutes in self._file.execute(
+        new = "SELECT rowid, exchange_id, kind, peer, is_debt, minutes FROM receipt WHERE rowid > ?"
+        for rowid, exchange, kind, peer, is_debt, minutes in self._file.execute(
             new, (self._last_receipt,)
         ):
             self._last_receipt = rowid
-            debt = Debt(self.name, peer, minutes) if is_debt else Debt(peer, self.name, minutes)
-            side = known.debts if is_debt else known.credits
-            self._require(exchange not in side, "captured_twice", f"{exchange[:8]} is here twice")
-            side[exchange] = debt
-            known.owed[self.name] += minutes if is_debt else -minutes
-            if not is_debt and peer != LIAR:
-                words = f"credited {debt}, paid was {known.debts.get(exchange)}"
-                self._require(known.debts.get(exchange) == debt, "credit_without_debt", words)
-            if not is_debt:
-                self._history.exchanges += 1
+            debtor, creditor = (self.name, peer) if is_debt else (peer, self.name)
+            debt = Debt(kind, debtor, creditor, minutes)
+            own, other, is_second = self._receipts.sides(kind, is_debt=bool(is_debt))
+            self._require(exchange not in own, "booked_twice", f"{exchange[:8]} is here twice")
+            own[exchange] = debt
+            self._receipts.owed[self.name] += minutes if is_debt else -minutes
+            if peer != LIAR and (is_second or exchange in other):
+                words = f"booked {debt}, the other side has {other.get(exchange)}"
+                self._require(other.get(exchange) == debt, "booked_without_proof", words)
+                self._history.exchanges += kind != REVERSAL
 
     def _check_in_flight(self) -> None:
-        for exchange in self._receipts.in_flight(self.name):
+        """What the other side has booked is still promised here."""
+        for kind, exchange in self._receipts.in_flight(self.name):
+            table, state = IN_DOUBT[kind]
             found = self._one(
-                "SELECT visit.state, hold.state FROM visit LEFT JOIN hold ON hold.id = visit.id "
-                "WHERE visit.id = ?",
+                f"SELECT {table}.state, hold.state FROM {table} "  # noqa: S608 (our own tables)
+                f"LEFT JOIN hold ON hold.id = {table}.id WHERE {table}.id = ?",
                 exchange,
             )
-            words = f"{exchange[:8]} is paid at home; here visit and hold are {found}"
-            self._require(found == ("confirmed", "open"), "paid_for_nothing", words)
+            words = f"{kind} {exchange[:8]} is booked there; here it and its hold are {found}"
+            self._require(found == (state, "open"), "given_back_in_doubt", words)
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...]:
         return self._file.execute(query, values).fetchone() or ()

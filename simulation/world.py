@@ -22,7 +22,7 @@ from node.kernel.clock import VirtualClock
 from node.ledger.audit import audit_ledger
 from node.peer.book import PeerBook
 from node.settlement.service import audit_receipts
-from simulation import stories
+from simulation import acts
 from simulation.faults import Dice
 from simulation.founding import directory_of, keys_of, known_peer, office_file, town_file
 from simulation.history import History
@@ -210,7 +210,7 @@ class World:
                 self.loop.call_later(when, self._begin_story, story)
 
     def _begin_story(self, story: Story) -> None:
-        self._errands.append(self.loop.create_task(stories.run(story)))
+        self._errands.append(self.loop.create_task(acts.run(story)))
 
     def _begin_day(self, day: int) -> None:
         dice = self.dice
@@ -388,9 +388,11 @@ class World:
                         f"{other} shows {clearing[other][one]} for {one}"
                     )
                     self.history.violated("positions_differ", words)
-        for exchange, debt in self.receipts.debts.items():
-            if debt.host != LIAR and exchange not in self.receipts.credits:
-                words = f"{exchange[:8]}: {debt} was paid and never credited"
+        halves = self.receipts.debts.keys() ^ self.receipts.credits.keys()
+        for exchange in sorted(halves):
+            debt = self.receipts.debts.get(exchange) or self.receipts.credits[exchange]
+            if LIAR not in (debt.debtor, debt.creditor):
+                words = f"{exchange[:8]}: only one side has {debt}"
                 self.history.violated("minutes_lost", words)
         if sum(self.chain.balances().values()) != 0:
             self.history.violated("chain_sum", "the chain's balances do not sum to zero")
