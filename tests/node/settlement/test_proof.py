@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from node.settlement.model import Batch, Statement
 from node.settlement.proof import NotOnChain
 from simulation import verify_proof
 from simulation.verify_proof import ProofWrong, verify
+from tests.contracts.district import CHAIN_ID, LocalChain, found_district
 from tests.node.exchange.acts import agree_back, offer_back, reversal_id
 from tests.node.two_nodes import (
     ELDER,
@@ -57,45 +59,59 @@ def state(session: Session, side: Side) -> None:
     service.propose_open(session, side.clock, side.sealer, wire.decode_statement)
 
 
-def settle(district: District) -> BatchSettled:
-    """Both statements are in a batch with those of others, and the chain has it."""
+def statements(district: District) -> list[bytes]:
+    """What is in the batch: both of ours among those of others, in the order of its leaves."""
     rows = district.home.ask(lambda session: session.scalars(select(Statement)).all())
     own = sorted((row.payload for row in rows), key=lambda one: wire.decode_statement(one).debtor)
-    payloads = [OTHERS[0], own[0], *OTHERS[1:], own[1]]
-    contents = [wire.decode_statement(one) if one in own else None for one in payloads]
-    for side in district.sides:
-        paths = {
-            content.statement_id: proof._packed(merkle.proof(payloads, index))
-            for index, content in enumerate(contents)
-            if content is not None
-        }
+    return [OTHERS[0], own[0], *OTHERS[1:], own[1]]
+
+
+def settle(
+    district: District,
+    *,
+    round_id: bytes = ROUND,
+    transaction: bytes = TRANSACTION,
+    block: int = 7,
+) -> BatchSettled:
+    """The chain has the batch, and both sides have booked it."""
+    payloads = statements(district)
+    paths = {
+        wire.decode_statement(payload).statement_id: proof._packed(merkle.proof(payloads, index))
+        for index, payload in enumerate(payloads)
+        if payload not in OTHERS
+    }
+
+    def keep(session: Session, side: Side) -> None:
         batch = Batch(
-            round_id=ROUND,
+            round_id=round_id,
             digest=bytes(32),
             delta_minutes=0,
             signature=bytes(65),
             signed_at=side.clock.now(),
         )
+        service.keep_batch(session, batch, list(paths), paths)
+        session.flush()
+        service.settle(
+            session,
+            side.clock,
+            side.community,
+            round_id=round_id,
+            transaction="0x" + transaction.hex(),
+            block=block,
+        )
 
-        def keep(
-            session: Session, side: Side = side, batch: Batch = batch, paths: Any = paths
-        ) -> None:
-            service.keep_batch(session, batch, list(paths), paths)
-            session.flush()
-            service.settle(
-                session,
-                side.clock,
-                side.community,
-                round_id=ROUND,
-                transaction="0x" + TRANSACTION.hex(),
-                block=7,
-            )
-
-        side.do(keep)
-    return BatchSettled(ROUND, merkle.root(payloads), (), 7, bytes(32), TRANSACTION)
+    for side in district.sides:
+        side.do(lambda session, side=side: keep(session, side))  # type: ignore[misc]  # the default binds the loop's value
+    return BatchSettled(round_id, merkle.root(payloads), (), block, bytes(32), transaction)
 
 
-def proven(side: Side, receipt_id: Any = None) -> Any:
+def proven(
+    side: Side,
+    receipt_id: Any = None,
+    *,
+    contract: str = "0x" + "ab" * 20,
+    chain_id: int = 31337,
+) -> Any:
     keys = {
         name: one.key.public_key().public_bytes_raw() for name, one in side.network.sides.items()
     }
@@ -105,8 +121,8 @@ def proven(side: Side, receipt_id: Any = None) -> Any:
             side.community,
             exchange_id=receipt_id or exchange_id(2),
             signing_keys=keys,
-            contract="0x" + "ab" * 20,
-            chain_id=31337,
+            contract=contract,
+            chain_id=chain_id,
         )
     )
     return json.loads(json.dumps(found))
@@ -171,6 +187,39 @@ def test_the_chain_decides(district: District) -> None:
         verify(proven(district.home), other_root(event))
     with pytest.raises(ProofWrong):
         verify(proven(district.home), None)
+
+
+def test_a_real_chain_is_asked(
+    district: District, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The contract's own event, over JSON-RPC; and a file that names another block finds none."""
+    with LocalChain(tmp_path / "chain.sqlite") as local:
+        chain = found_district(local)
+        for number in (1, 2):
+            chain.register(number)
+        batch = replace(
+            chain.batch({1: -150, 2: 150}), merkle_root=merkle.root(statements(district))
+        )
+        mined = chain.apply(chain.prepare(batch))
+        settle(
+            district,
+            round_id=batch.round_id,
+            transaction=mined.transaction_hash,
+            block=mined.block_number,
+        )
+        address = chain.chain.contract_address
+        for one, expected in ((exchange_id(3), 33), (reversal_id(), 10)):
+            found = proven(district.host, one, contract=address, chain_id=CHAIN_ID)
+            file = tmp_path / "proof.json"
+            file.write_text(json.dumps(found), encoding="utf-8")
+            assert verify_proof.run(file, local.url, as_json=True) == 0
+            assert json.loads(capsys.readouterr().out)["minutes"] == expected
+        found["batch"]["block"] -= 1
+        file.write_text(json.dumps(found), encoding="utf-8")
+        assert verify_proof.main([str(file), "--rpc", local.url]) == 2
+        found["chain"]["chain_id"] = 1
+        file.write_text(json.dumps(found), encoding="utf-8")
+        assert verify_proof.main([str(file), "--rpc", local.url]) == 2
 
 
 def test_what_is_not_settled_is_not_proven(district: District) -> None:
