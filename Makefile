@@ -7,7 +7,7 @@ export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install demo test check constraints protos catalogue artifact clean
+.PHONY: help install demo test soak check constraints protos catalogue artifact clean
 
 help: ## the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -26,6 +26,9 @@ demo: $(INSTALLED) ## a district on this machine (PANEL=file.csv[.gz], SEED=n, K
 
 test: $(INSTALLED) ## everything that proves it works without other programs
 	$(BIN)/python -m tests.check
+
+soak: $(INSTALLED) ## 1,000 seeds x 30 virtual days x 5 communities, all faults; hours (SEEDS=n, MINUTES=n)
+	$(BIN)/python -m simulation.soak --days 30 --communities 5 $(if $(SEEDS),--seeds $(SEEDS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 constraints: $(INSTALLED) ## refresh the exact pins from pyproject.toml's ranges
 	$(PYTHON) -m venv build/constraints-venv

@@ -255,6 +255,7 @@ class Town(Place):
             self.sealer,
             self.book,
             answer=self.answers.answer,
+            prepare=self.answers.prepare,
         )
 
     def make_relay(self) -> Relay:
@@ -265,6 +266,7 @@ class Town(Place):
             Wire(self.name, self.book, self.network),
             open_question=lambda sealed: wire.decode(sealed.payload),
             apply_answer=self.answers.apply,
+            prepare=self.answers.prepare_answers,
         )
 
     async def hear(self, caller: str, items: list[Sealed]) -> list[Sealed]:
