@@ -38,6 +38,9 @@ class FolderUnusable(DomainError):
 Minutes = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.2, le=3_600)]
 Blocks = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+Epsilon = Annotated[float, msgspec.Meta(ge=0.01, le=10)]
+People = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class Settings:
     training: bool = True  # take part in the district's training, where it is installed
     approve_own_bundle: bool = True  # run what is installed here without being asked
     sandbox: bool = True  # run training code in bubblewrap only; false: do without, knowingly
+    count_epsilon: Epsilon = 1.0  # noise on what training sees; fixed when counting begins
+    weekly_limit: AtLeastOne = 3  # requests of one resident and week that training sees; likewise
+    requests_per_person: AtLeastOne = 8  # that one person on duty handles in a day
+    people_on_duty: People = 0  # on a usual day; 0: not said, so nobody is called for
 
     @property
     def database_url(self) -> str:
@@ -83,6 +90,10 @@ WRITTEN = (
     "training",
     "approve_own_bundle",
     "sandbox",
+    "count_epsilon",
+    "weekly_limit",
+    "requests_per_person",
+    "people_on_duty",
 )
 
 
