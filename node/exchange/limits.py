@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Column, Select, bindparam, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from node.exchange import rules
 from node.exchange.messages import AskHeadroom, Headroom
@@ -32,6 +32,35 @@ CHAIN = "#chain"
 OPEN_PASSES = (PassState.ISSUED, PassState.ACCEPTED)
 
 
+def _sum(column: InstrumentedAttribute[int] | Column[int]) -> Select[tuple[int]]:
+    return select(func.coalesce(func.sum(column), 0))
+
+
+_OUTSTANDING = select(
+    _sum(ACCOUNT.c.balance)
+    .where(ACCOUNT.c.kind == ledger.CLEARING, ACCOUNT.c.balance > 0)
+    .scalar_subquery()
+    + _sum(ACCOUNT.c.balance)
+    .where(ACCOUNT.c.id == ledger.house_account(SETTLED, Unit.MINUTES))
+    .scalar_subquery()
+    + _sum(Pass.minutes_up_to).where(Pass.state.in_(OPEN_PASSES)).scalar_subquery()
+    + _sum(Gift.minutes).where(Gift.state == GiftState.SENT).scalar_subquery()
+)
+_CHAIN_LIMIT = select(ToldLimit.minutes).where(ToldLimit.source == CHAIN)
+_ALL_PEERS_LIMIT = (
+    select(PeerLimit.minutes)
+    .where(PeerLimit.peer == ALL_PEERS)
+    .order_by(PeerLimit.id.desc())
+    .limit(1)
+)
+_LAST_WAITING = (
+    select(OUTBOX.c.id)
+    .where(OUTBOX.c.state == OutboxState.WAITING, OUTBOX.c.recipient == bindparam("peer"))
+    .offset(rules.WAITING_MAX - 1)
+    .limit(1)
+)
+
+
 @dataclass(frozen=True)
 class Quote:
     """What can be promised to one community now, and which limit says so."""
@@ -46,18 +75,13 @@ class Quote:
 
 def outstanding_minutes(session: Session) -> int:
     """What we owe others, on the chain and before it, and what open promises may still add."""
-    owed = select(func.coalesce(func.sum(ACCOUNT.c.balance), 0)).where(
-        ACCOUNT.c.kind == ledger.CLEARING, ACCOUNT.c.balance > 0
-    )
-    on_chain = ledger.balance(session, ledger.house_account(SETTLED, Unit.MINUTES))
-    promised = _promised(session, passes=OPEN_PASSES)
-    return int(session.scalar(owed) or 0) + promised + on_chain
+    return int(session.execute(_OUTSTANDING).scalar() or 0)
 
 
 def debt_headroom(session: Session, debt_limit_minutes: int) -> int:
     """How much more we may promise: the operator's limit or the chain's, whichever is lower."""
-    told = session.get(ToldLimit, CHAIN)
-    limit = debt_limit_minutes if told is None else min(debt_limit_minutes, told.minutes)
+    told = session.execute(_CHAIN_LIMIT).scalar()
+    limit = debt_limit_minutes if told is None else min(debt_limit_minutes, told)
     return limit - outstanding_minutes(session)
 
 
@@ -77,10 +101,7 @@ def check_all_peers(session: Session, *, peer: str, needed: int) -> None:
 
 def check_backlog(session: Session, peer: str) -> None:
     """Raises PeerBacklog where too much waits for this peer: begin nothing new with it."""
-    waiting = select(OUTBOX.c.id).where(
-        OUTBOX.c.state == OutboxState.WAITING, OUTBOX.c.recipient == peer
-    )
-    if session.execute(waiting.offset(rules.WAITING_MAX - 1).limit(1)).first() is not None:
+    if session.execute(_LAST_WAITING, {"peer": peer}).first() is not None:
         raise PeerBacklog(community=peer, waiting=rules.WAITING_MAX)
 
 
@@ -107,8 +128,7 @@ def quote(
     told = session.get(ToldLimit, host)
     there: int | None = None
     if told is not None and clock.now() - told.told_at <= rules.HEADROOM_STALE:
-        on_its_way = _promised(session, passes=(PassState.ISSUED,), peer=host)
-        there = max(0, told.minutes - on_its_way)
+        there = max(0, told.minutes - _on_its_way(session, host))
     least = min(own, everywhere, rules.MINUTES_MAX, *([] if there is None else [there]))
     return Quote(
         host=host,
@@ -166,20 +186,16 @@ def keep_told(session: Session, clock: Clock, *, source: str, minutes: int) -> N
         known.minutes, known.told_at = bounded, clock.now()
 
 
-def _promised(session: Session, *, passes: tuple[PassState, ...], peer: str | None = None) -> int:
-    open_passes = select(func.coalesce(func.sum(Pass.minutes_up_to), 0)).where(
-        Pass.state.in_(passes)
-    )
-    gifts = select(func.coalesce(func.sum(Gift.minutes), 0)).where(Gift.state == GiftState.SENT)
-    if peer is not None:
-        open_passes, gifts = open_passes.where(Pass.host == peer), gifts.where(Gift.peer == peer)
-    return int(session.scalar(open_passes) or 0) + int(session.scalar(gifts) or 0)
+def _on_its_way(session: Session, peer: str) -> int:
+    """What a peer does not know of yet: passes not presented, gifts not answered."""
+    passes = _sum(Pass.minutes_up_to).where(Pass.state == PassState.ISSUED, Pass.host == peer)
+    gifts = _sum(Gift.minutes).where(Gift.state == GiftState.SENT, Gift.peer == peer)
+    return int(session.scalar(passes) or 0) + int(session.scalar(gifts) or 0)
 
 
 def _all_peers_left(session: Session, peer: str) -> int | None:
     """What `peer` may still owe us under the limit for all; None where none was ever set."""
-    latest = select(PeerLimit.minutes).where(PeerLimit.peer == ALL_PEERS)
-    limit = session.scalars(latest.order_by(PeerLimit.id.desc()).limit(1)).first()
+    limit = session.execute(_ALL_PEERS_LIMIT).scalar()
     if limit is None:
         return None
     used, own_room = 0, 0
