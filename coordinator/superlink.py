@@ -10,7 +10,7 @@ import contextlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,9 @@ class TrainingPlan:
     seed: int = 0
     protection: str = "auto"  # sums only from four communities on; see federation/plan.py
     count_epsilon: float = 0.0  # noise that every node's counts must have; 0: not asked for
-    update_noise_multiplier: float = 0.0  # of the norm bound, on each sum; see federation/privacy.py
+    update_noise_multiplier: float = (
+        0.0  # of the norm bound, on each sum; see federation/privacy.py
+    )
     update_norm_factor: float = 5.0  # bounds one community's change; see federation/updates.py
     members: Mapping[str, bytes] = field(default_factory=dict)  # Ed25519 public keys by community
     round_timeout_seconds: int = 180
@@ -176,7 +178,7 @@ class SuperLink:
         try:
             result = await self._wait_for(run_id, plan)
             ended = True
-            return result
+            return replace(result, card={**result.card, "bundle_sha256": bundle.sha256})
         except TrainingFailed:
             ended = True
             raise
