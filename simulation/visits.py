@@ -43,7 +43,12 @@ async def issue(guest: Guest, *, step: str) -> Visit:
         try:
             issued: dict[str, Any] = await guest.home.post(
                 "/api/passes",
-                {"resident_id": guest.elder, "host": guest.host.id, "minutes": guest.minutes},
+                {
+                    "resident_id": guest.elder,
+                    "host": guest.host.id,
+                    "minutes": guest.minutes,
+                    "consent": "in_person",
+                },
                 acting_for=guest.elder,
                 key=pass_id,
                 step=step,

@@ -6,7 +6,7 @@ signature proves. What nobody can prove is opened as a dispute. Every function r
 caller's transaction; `compare_due` is called by the serving node and by the simulation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -31,6 +31,7 @@ from node.kernel.messages import Envelope, Refusal, Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.outbox import service as outbox
+from node.outbox.model import OutboxMessage
 
 log = structlog.get_logger()
 
@@ -122,7 +123,7 @@ def compared(
         missing_there=len(unknown_there),
         differing=len(differing),
     )
-    _fetch(session, clock, sealer, row, lacking)
+    fetch(session, clock, sealer, peer=peer, ids=lacking)
     raise_dispute(session, clock, sealer, peer, differing, DisputeCode.RECEIPT_DIFFERS)
     if row.tries >= rules.COMPARE_TRIES_MAX:
         rest = [*unknown_there, *lacking]
@@ -150,6 +151,25 @@ def repaired(
     row.repaired += count
     if row.state == ComparisonState.DIFFERS and row.tries < rules.COMPARE_TRIES_MAX:
         _ask(session, clock, sealer, row)
+
+
+def fetch(
+    session: Session, clock: Clock, sealer: Sealer, *, peer: str, ids: Sequence[UUID]
+) -> None:
+    """Ask for proof of receipts that are missing here; the same question is not asked twice."""
+    for start in range(0, len(ids), rules.FETCH_MAX):
+        wanted = tuple(ids[start : start + rules.FETCH_MAX])
+        hour = int(clock.now().timestamp() // 3600)
+        message_id = derived_id("fetch", peer, hour, *wanted)
+        if session.get(OutboxMessage, message_id) is None:
+            outbox.enqueue(
+                session,
+                clock,
+                sealer,
+                message_id=message_id,
+                recipient=peer,
+                body=FetchReceipts(wanted),
+            )
 
 
 def raise_dispute(
@@ -236,20 +256,6 @@ def _ask(session: Session, clock: Clock, sealer: Sealer, row: Comparison) -> Non
         recipient=row.peer,
         body=body,
     )
-
-
-def _fetch(
-    session: Session, clock: Clock, sealer: Sealer, row: Comparison, ids: list[UUID]
-) -> None:
-    for start in range(0, len(ids), rules.FETCH_MAX):
-        outbox.enqueue(
-            session,
-            clock,
-            sealer,
-            message_id=derived_id("fetch", row.peer, row.day, row.tries, start),
-            recipient=row.peer,
-            body=FetchReceipts(tuple(ids[start : start + rules.FETCH_MAX])),
-        )
 
 
 def _books(session: Session, community: str, peer: str, day: int) -> _Books:

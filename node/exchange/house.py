@@ -9,7 +9,7 @@ from node.exchange import rules
 from node.exchange.messages import PassSlip
 from node.exchange.refusals import SlipUnusable
 from node.exchange.rules import Consent
-from node.kernel.errors import DomainError
+from node.kernel.errors import BadInput, DomainError
 from node.kernel.messages import Sealed, Sealer
 from node.kernel.signing import BadSignature
 from node.peer import wire
@@ -65,12 +65,14 @@ def recorder(who: Caller, resident_id: UUID) -> UUID | None:
 
 
 def consent_of(who: Caller, resident_id: UUID, said: str | None) -> Consent:
-    """How the resident agreed, for the record; raises BadInput for a word that is none of ours."""
-    return rules.consent(
-        said,
-        is_self=who.resident_id == resident_id,
-        is_relative=not who.has(*ACTING_ROLES),
-    )
+    """How the resident agreed, for the record; a clerk has to say it, a program may not know.
+
+    Raises BadInput for a word that is none of ours.
+    """
+    is_self, is_relative = who.resident_id == resident_id, not who.has(*ACTING_ROLES)
+    if said is None and who.resident_id is not None and not is_self and not is_relative:
+        raise BadInput(field="consent", problem="say how the resident agreed")
+    return rules.consent(said, is_self=is_self, is_relative=is_relative)
 
 
 def code_shown(node: TradingHouse, text: str) -> str:

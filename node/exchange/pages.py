@@ -9,10 +9,10 @@ import segno
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.exchange import home, host, limits, pages_gifts, pages_trust, rules
+from node.exchange import evidence, home, host, limits, pages_gifts, pages_trust, rules
 from node.exchange.house import (
     ARBITERS,
     DESK,
@@ -23,7 +23,7 @@ from node.exchange.house import (
     sealer_of,
     trading_house,
 )
-from node.exchange.model import Pass, Visit
+from node.exchange.model import Dispute, Pass, Visit
 from node.exchange.pages_gifts import (
     available_minutes,
     consent_in,
@@ -32,7 +32,7 @@ from node.exchange.pages_gifts import (
     gifts_of,
     needs_consent,
 )
-from node.exchange.rules import PassState, VisitState
+from node.exchange.rules import DisputeState, PassState, VisitState
 from node.kernel.errors import BadInput, DomainError, NotFound
 from node.kernel.ids import new_code
 from node.residents import service as residents
@@ -263,17 +263,34 @@ async def go_on(request: AnyRequest, exchange_id: FromPath[UUID]) -> Response[An
 
 
 def card(request: AnyRequest, session: Session, who: Caller) -> Card | None:
-    """On the home page: what of mine can be used next door."""
+    """On the home page: what of mine can be used next door, and what waits for staff."""
+    waiting = _waiting(session, who)
     if who.subject is None:
-        return None
+        return Card(_("Help next door"), *waiting) if waiting[1] else None
     ready = sum(1 for one in _passes(session, who.subject) if one.state == PassState.ISSUED)
     lines = [_("Your hours are worth the same in the communities next door.")]
     if ready:
         lines.append(_("Passes ready to use: %(count)s") % {"count": ready})
-    links = [Link("/exchange/new", _("Use my hours next door"))]
+    lines += waiting[0]
+    links = [Link("/exchange/new", _("Use my hours next door")), *waiting[1]]
     if ready:
         links.append(Link("/exchange", _("My passes")))
     return Card(_("Help next door"), lines, links)
+
+
+def _waiting(session: Session, who: Caller) -> tuple[list[str], list[Link]]:
+    """Disputes for desk and arbiters, evidence for the operator."""
+    lines, links = [], []
+    if who.has(*DESK, *ARBITERS):
+        is_open = Dispute.state != DisputeState.JUDGED
+        if count := session.scalar(select(func.count()).where(is_open)):
+            lines.append(_("Disputes with other communities: %(count)s") % {"count": count})
+            links.append(Link("/exchange/disputes", _("Disputes with other communities")))
+    if who.has(*WATCHERS):
+        if count := evidence.count(session):
+            lines.append(_("Evidence against neighbours: %(count)s") % {"count": count})
+        links.append(Link("/exchange/trust", _("Trust between communities")))
+    return lines, links
 
 
 def _new_pass(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str]:

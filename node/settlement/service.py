@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from node.exchange import compare
 from node.exchange import receipts as exchange_receipts
 from node.exchange.limits import SETTLED
 from node.exchange.model import ReceiptRecord
@@ -120,7 +121,8 @@ def countersign(
         raise rules.StatementWrong(statement=str(content.statement_id), problem="not signed by it")
     ours = _receipts_of(session, content)
     missing = set(content.exchange_ids) - {receipt.exchange_id for receipt in ours}
-    if missing:
+    if missing:  # on its way most likely; if not, its debtor proves it
+        compare.fetch(session, clock, sealer, peer=content.debtor, ids=sorted(missing))
         return StatementDiffers(content.statement_id, tuple(sorted(missing)))
     expected = _content(content.debtor, content.creditor, ours)
     if expected != content:

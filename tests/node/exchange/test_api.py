@@ -56,6 +56,9 @@ def test_who_acted_and_how_the_elder_agreed_is_kept(town: Town) -> None:
     assert unsaid["consent"] == "unstated"
     alone = issue(town, town.home.signed_in(ELDER)).json()
     assert (alone["consent"], pass_row(town, alone["id"]).issued_by) == ("self", None)
+    clerk = town.home.signed_in(town.home.resident("Clerk", Role.CLERK))
+    assert issue(town, clerk).json()["code"] == "kernel.bad_input"
+    assert issue(town, clerk, consent="written").json()["consent"] == "written"
     wrong = issue(town, desk(town.home), consent="by thought")
     assert wrong.status_code == 400
 

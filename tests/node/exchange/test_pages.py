@@ -144,6 +144,7 @@ def test_a_dispute_from_the_elder_to_the_verdict(town: Town) -> None:
     assert send(town.home, path, act="ask", minutes="30").status_code == 403
     town.district.drain()
     staff(town.host, Role.SOCIAL_WORKER)
+    assert "Disputes with other communities: 1" in town.host.client.get("/").text
     listed = town.host.client.get("/exchange/disputes").text
     where = listed.split('href="/exchange/disputes/')[1].split('"')[0]
     where = f"/exchange/disputes/{where}"
@@ -172,6 +173,9 @@ def test_the_operator_watches(town: Town, language: str) -> None:
     assert f"{HOST} house" in shown
     assert ("the same" if language == "en" else "一致") in shown
     assert town.home.client.get("/exchange/evidence").status_code == 200
+    assert ("Trust between" if language == "en" else "社区之间的信用") in town.home.client.get(
+        "/"
+    ).text
     town.home.open_browser(ELDER)
     for path in ("/exchange/trust", "/exchange/evidence", "/exchange/disputes"):
         assert town.home.client.get(path).status_code == 403

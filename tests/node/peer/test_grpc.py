@@ -14,6 +14,7 @@ from node.kernel.ids import derived_id
 from node.kernel.messages import Refusal, Sealed
 from node.outbox.relay import ITEMS_MAX, BadAnswer, PeerUnreachable, Relay
 from node.peer import wire
+from node.peer.admission import CallLimit
 from node.peer.book import PeerBook
 from node.peer.client import GrpcPeers
 from node.peer.servicer import GrpcPeerServicer
@@ -37,10 +38,12 @@ def district(tmp_path: Path) -> Iterator[District]:
 
 
 @asynccontextmanager
-async def serving(side: Side, material: TlsMaterial) -> AsyncIterator[int]:
+async def serving(
+    side: Side, material: TlsMaterial, limit: CallLimit | None = None
+) -> AsyncIterator[int]:
     """The side's inbox behind a real port."""
     server = grpc.aio.server()
-    add_PeerServicer_to_server(GrpcPeerServicer(side.inbox), server)  # type: ignore[no-untyped-call]  # grpc generates it untyped
+    add_PeerServicer_to_server(GrpcPeerServicer(side.inbox, limit), server)  # type: ignore[no-untyped-call]  # grpc generates it untyped
     port = server.add_secure_port("127.0.0.1:0", server_credentials(material))
     await server.start()
     try:
@@ -167,6 +170,23 @@ def test_too_many_items_are_refused_as_a_whole(district: District, authority: Au
     with pytest.raises(PeerUnreachable, match="too_many_items"):
         asyncio.run(deliver(district, server, client, items))
     assert len(asyncio.run(deliver(district, server, client, items[:-1]))) == ITEMS_MAX
+
+
+def test_a_peer_that_calls_too_often_is_asked_to_wait(
+    district: District, authority: Authority
+) -> None:
+    async def call_twice() -> None:
+        server, client = authority.material(HOME), authority.material(HOST)
+        async with serving(district.home, server, CallLimit(calls_max=1)) as port:
+            peers = GrpcPeers(book_of(district.host, port), client)
+            try:
+                assert len(await peers.deliver(HOME, [question(district)])) == 1
+                with pytest.raises(PeerUnreachable, match=r"RESOURCE_EXHAUSTED: peer\.too_many"):
+                    await peers.deliver(HOME, [question(district)])
+            finally:
+                await peers.close()
+
+    asyncio.run(call_twice())
 
 
 def test_a_stopping_node_says_try_again(district: District, authority: Authority) -> None:

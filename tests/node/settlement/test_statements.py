@@ -5,18 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from node.exchange.model import ReceiptRecord
 from node.kernel import merkle, signing
 from node.kernel.errors import NotFound
 from node.kernel.ids import derived_id
-from node.kernel.messages import Body, Refusal
+from node.kernel.messages import Body, Refusal, Sealed
 from node.kernel.netting import net_positions
 from node.ledger import service as ledger
 from node.ledger.audit import audit_ledger
 from node.ledger.model import Unit
+from node.outbox.model import OUTBOX
 from node.peer import wire
 from node.settlement import rules, service
 from node.settlement.messages import (
@@ -26,7 +27,16 @@ from node.settlement.messages import (
     StatementDiffers,
 )
 from node.settlement.model import Batch, Statement, StatementState
-from tests.node.two_nodes import HOME, HOST, District, Fault, Side, exchange_id, two_nodes
+from tests.node.two_nodes import (
+    HOME,
+    HOST,
+    VOLUNTEER,
+    District,
+    Fault,
+    Side,
+    exchange_id,
+    two_nodes,
+)
 
 ROUND = bytes(range(32))
 
@@ -169,6 +179,29 @@ def test_a_creditor_names_what_it_misses_and_agrees_once_it_has_it(district: Dis
     state_debts(district)
     district.drain()
     assert statement_of(district.host).state == StatementState.AGREED
+
+
+def test_a_creditor_asks_for_what_it_misses(district: District) -> None:
+    """Its question is lost for good, so nothing else would bring the receipt."""
+    district.issue()
+    district.present()
+    district.drain()
+    district.deliver()
+    district.confirm()
+    asked = district.host.ask(
+        lambda session: session.execute(
+            select(OUTBOX.c.payload, OUTBOX.c.signature).where(OUTBOX.c.kind == "RequestCapture")
+        ).one()
+    )
+    district.home.hear(Sealed(*asked), caller=HOST)
+    lost = delete(OUTBOX).where(OUTBOX.c.kind == "RequestCapture")
+    district.host.do(lambda session: session.execute(lost) and None)
+    for _ in range(2):
+        state_debts(district)
+        district.drain()
+    assert statement_of(district.host).state == StatementState.AGREED
+    assert district.host.minutes(VOLUNTEER) == 90
+    district.check()
 
 
 def test_a_wrong_sum_is_not_signed(district: District) -> None:
