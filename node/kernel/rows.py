@@ -12,7 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, bindparam, event, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    bindparam,
+    event,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Session
 
 _KEPT = "linli.rows"
@@ -47,16 +59,20 @@ class _Kept:
 
 
 class Rows(Generic[R]):
-    """One table's rows by primary key, as `record` objects: a dataclass of its columns' names."""
+    """One table's rows by primary key (or another unique `key`), as `record` objects.
 
-    def __init__(self, table: Table, record: type[R]) -> None:
-        [self._key] = table.primary_key.columns
+    `record` is a dataclass whose fields have the columns' names, the key's first.
+    """
+
+    def __init__(self, table: Table, record: type[R], *, key: Column[Any] | None = None) -> None:
+        [self._key] = table.primary_key.columns if key is None else [key]
         self.table = table
         self._record: Any = record
         self._names = tuple(one.name for one in fields(record))  # type: ignore[arg-type]  # a dataclass
         columns = [table.c[name] for name in self._names]
         assert columns[0] is self._key, "the key comes first"
         self._one = select(*columns).where(self._key == bindparam("row_key"))
+        self._compiled: dict[str, _One] = {}
         self._many = select(*columns).where(self._key.in_(bindparam("row_keys", expanding=True)))
 
     def load(self, session: Session, keys: Iterable[Any]) -> None:
@@ -79,10 +95,22 @@ class Rows(Generic[R]):
         if key not in kept.read.setdefault(self, {}):
             _write_orm(session)
             read = kept.read.setdefault(self, {})
-            with _ours(kept):
-                row = session.connection().execute(self._one, {"row_key": key}).first()
-            read[key] = None if row is None else self._record(*row)
+            read[key] = self._look_up(session.connection(), key)
         found: R | None = kept.read[self][key]
+        return found
+
+    def _look_up(self, connection: Connection, key: Any) -> R | None:
+        """Straight through the driver, five times cheaper than a statement of its own."""
+        one = self._compiled.get(connection.dialect.name)
+        if one is None:
+            one = self._compiled[connection.dialect.name] = _One(self._one, connection.dialect)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(one.sql, one.values(key))
+            row = cursor.fetchone()
+        finally:
+            cursor.close()
+        found: R | None = None if row is None else self._record(*one.read(row))
         return found
 
     def change(self, session: Session, row: R, **values: Any) -> None:
@@ -117,6 +145,31 @@ class Rows(Generic[R]):
 def are_kept(session: Session) -> bool:
     """Whether this session is inside a writer's transaction."""
     return _KEPT in session.info or _KEPT in session.connection().info
+
+
+class _One:
+    """A SELECT by key as one database's driver takes it, and how its values come and go."""
+
+    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self.sql = str(compiled)
+        self._is_positional = bool(compiled.positional)
+        [key] = compiled.binds.values()
+        self._bind = key.type.dialect_impl(dialect).bind_processor(dialect)
+        columns = statement.selected_columns
+        self._results = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
+        ]
+
+    def values(self, key: Any) -> Any:
+        """The key as the driver takes it."""
+        value = key if self._bind is None else self._bind(key)
+        return (value,) if self._is_positional else {"row_key": value}
+
+    def read(self, row: Sequence[Any]) -> list[Any]:
+        """A row as Python knows it."""
+        pairs = zip(row, self._results, strict=True)
+        return [value if process is None else process(value) for value, process in pairs]
 
 
 def add(

@@ -145,6 +145,17 @@ class HoldRow:
 
 
 @dataclass(slots=True)
+class EntryRow:
+    """An entry inside a transaction, as a repeat of it is compared."""
+
+    id: UUID
+    sequence: int
+    reason: str
+    refers_to: UUID | None
+    reverses: UUID | None
+
+
+@dataclass(slots=True)
 class HeadRow:
     """The journal's head inside a transaction."""
 
@@ -161,6 +172,7 @@ HOLD = cast(Table, Hold.__table__)
 
 ACCOUNTS = Rows(ACCOUNT, AccountRow)
 HOLDS = Rows(HOLD, HoldRow)
+ENTRIES = Rows(ENTRY, EntryRow, key=ENTRY.c.id)
 HEADS = Rows(HEAD, HeadRow)
 
 

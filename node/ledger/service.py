@@ -14,19 +14,20 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from node.kernel import rows
-from node.kernel.db import AnyRow
 from node.kernel.errors import IdReused, NotFound
 from node.kernel.ids import derived_id
 from node.kernel.ports import Clock
 from node.ledger.model import (
     ACCOUNT,
     ACCOUNTS,
+    ENTRIES,
     ENTRY,
     HEADS,
     HOLD,
     HOLDS,
     POSTING,
     AccountRow,
+    EntryRow,
     HeadRow,
     Hold,
     HoldRow,
@@ -50,7 +51,6 @@ CLEARING = "clearing"  # kind of account: what we owe (+) or are owed by (-) a p
 
 HEAD_ID = 1
 
-_ENTRY_BY_ID = select(ENTRY).where(ENTRY.c.id == bindparam("key"))
 _LEGS = select(POSTING.c.account_id, POSTING.c.amount).where(POSTING.c.sequence == bindparam("key"))
 
 
@@ -148,18 +148,16 @@ def post(
     unless it `is_covered`: promised by a hold, or already done on the chain. Such an entry must
     come into the books even when the floor was raised in between.
     """
-    if (known := session.execute(_ENTRY_BY_ID, {"key": entry_id}).first()) is not None:
+    if (known := ENTRIES.get(session, entry_id)) is not None:
         _check_same(known, _legs_of(session, known.sequence), legs, (reason, refers_to, reverses))
-        return int(known.sequence)
+        return known.sequence
     marks = (reason, refers_to, reverses)
     return _write(session, clock, entry_id=entry_id, legs=legs, marks=marks, is_covered=is_covered)
 
 
 def reverse(session: Session, clock: Clock, *, entry_id: UUID, reverses: UUID, reason: str) -> int:
     """Undo an entry by writing its mirror; the first stays. An entry is reversed at most once."""
-    original = session.execute(_ENTRY_BY_ID, {"key": reverses}).first()
-    if original is None:
-        raise NotFound(what="entry", id=str(reverses))
+    original = _entry(session, reverses)
     earlier = session.execute(select(ENTRY.c.id).where(ENTRY.c.reverses == reverses)).scalar()
     if earlier is not None and earlier != entry_id:
         raise AlreadyReversed(entry=str(reverses))
@@ -226,7 +224,7 @@ def capture_hold(
     hold = _hold(session, hold_id)
     amount = hold.amount if amount is None else amount
     if hold.state == HoldState.CAPTURED and hold.captured_amount == amount:
-        return int(session.execute(_ENTRY_BY_ID, {"key": hold_id}).one().sequence)
+        return _entry(session, hold_id).sequence
     _check_open(hold)
     if hold.expires_at is not None and hold.expires_at <= clock.now():  # not yet swept up
         raise HoldNotOpen(hold=str(hold_id), state=HoldState.EXPIRED)
@@ -301,7 +299,7 @@ def _write(
     )
     row = {"sequence": sequence, "id": entry_id, "recorded_at": recorded_at, "reason": reason}
     links = {"refers_to": refers_to, "reverses": reverses, "previous_hash": head.hash, "hash": link}
-    rows.add(session, ENTRY, row | links)
+    ENTRIES.add(session, **row, **links)
     for leg in legs:
         posting = {"sequence": sequence, "account_id": leg.account_id, "amount": leg.amount}
         rows.add(session, POSTING, posting)
@@ -343,6 +341,13 @@ def _hold(session: Session, hold_id: UUID) -> HoldRow:
     return found
 
 
+def _entry(session: Session, entry_id: UUID) -> EntryRow:
+    found = ENTRIES.get(session, entry_id)
+    if found is None:
+        raise NotFound(what="entry", id=str(entry_id))
+    return found
+
+
 def _head(session: Session) -> HeadRow:
     head = HEADS.get(session, HEAD_ID)
     if head is None:
@@ -370,7 +375,7 @@ def _legs_of(session: Session, sequence: int) -> list[Leg]:
 
 
 def _check_same(
-    known: AnyRow, known_legs: Sequence[Leg], legs: Sequence[Leg], marks: tuple[Any, ...]
+    known: EntryRow, known_legs: Sequence[Leg], legs: Sequence[Leg], marks: tuple[Any, ...]
 ) -> None:
     same = sorted(known_legs) == sorted(legs)
     if not same or (known.reason, known.refers_to, known.reverses) != marks:
