@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from node.points import shelf
 from node.repairs.rules import CATEGORIES
 
 SWEEP_SECONDS = 60.0  # between two looks for what has expired
+FORECAST_RETRY_SECONDS = 3_600.0  # after one that failed: it costs this machine a minute
 JOINED_POLL_SECONDS = 2.0  # how soon a serving node notices that it has joined a district
 KEEP_ALIVE_SECONDS = 30
 BACKLOG_CONNECTIONS = 512
@@ -77,7 +78,7 @@ async def _serve(node: Node, *, http: str, peer: str) -> None:
             server_header=False,
         )
     )
-    tasks = [asyncio.create_task(_sweep(node))]
+    tasks = [asyncio.create_task(_sweep(node)), asyncio.create_task(_forecast(node))]
     follower = _Follower(node, peer)
     try:
         await follower.start()
@@ -134,7 +135,7 @@ class _Follower:
 
 
 async def _sweep(node: Node) -> None:
-    """Give back what was promised and not used in time; keep the training export fresh."""
+    """Give back what was promised and not used in time; compare with the neighbours when due."""
 
     def expire(session: Session) -> None:
         ledger.expire_holds(session, node.clock)
@@ -146,8 +147,6 @@ async def _sweep(node: Node) -> None:
     while True:
         try:
             await node.database.run(expire)
-            await asyncio.to_thread(refresh_exports, node)
-            await comparison.renew(node)
         except DomainError as refusal:
             log.warning("sweep_refused", code=refusal.code)
         except Exception as failure:
@@ -155,12 +154,29 @@ async def _sweep(node: Node) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
 
 
+async def _forecast(node: Node) -> None:
+    """Each day: noise the counts of the day before, and look at the week ahead anew."""
+    refreshed_on: date | None = None
+    trouble = ""
+    while True:
+        try:
+            if refreshed_on != (today := local_day(node.clock.now())):
+                await asyncio.to_thread(refresh_exports, node)
+                refreshed_on = today
+            await comparison.renew(node)
+            trouble, pause_seconds = "", SWEEP_SECONDS
+        except DomainError as refusal:
+            if refusal.code != trouble:  # said once, not at every look
+                log.warning("forecast_refused", code=refusal.code, reason=str(refusal))
+            trouble, pause_seconds = refusal.code, FORECAST_RETRY_SECONDS
+        except Exception as failure:
+            log.error("forecast_failed", error=type(failure).__name__)
+            pause_seconds = FORECAST_RETRY_SECONDS
+        await asyncio.sleep(pause_seconds)
+
+
 def refresh_exports(node: Node) -> None:
-    """Write what training and comparison read, once a day; a history too short is no trouble."""
-    full = exporting.forecast_folder(node.settings.directory) / exporting.FULL_FILE
-    today = local_day(node.clock.now())
-    if full.exists() and local_day(datetime.fromtimestamp(full.stat().st_mtime, UTC)) == today:
-        return
+    """Noise the days that are over, and write what training and comparison read, if enough."""
     with contextlib.suppress(HistoryTooShort):
         exporting.refresh(node, catalogue=tuple(CATEGORIES))
 
