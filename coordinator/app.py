@@ -100,6 +100,7 @@ class OfficeServer:
             authority=authority,
             district=settings.office.name,
             models=place.models,
+            bundles=place.bundles,
             ask_again_ms=settings.ask_again_ms,
         )
         await self._listen(authority)

@@ -6,15 +6,17 @@ the forecaster.
 
 import asyncio
 import json
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from node.kernel.errors import DomainError
-from node.kernel.files import private_folder
+from node.kernel.files import private_folder, write_file
 from node.kernel.process import bare_environment, tied_to_parent
 
 BUILD_SECONDS = 60.0
+HASH = re.compile(r"[0-9a-f]{64}")
 REASON_CHARACTERS_MAX = 300
 
 
@@ -55,3 +57,20 @@ async def build_bundle(directory: Path) -> Bundle:
         reason = errors.decode(errors="replace").strip()[-REASON_CHARACTERS_MAX:]
         raise BundleNotBuilt(reason=reason or "its program failed")
     return Bundle(folder, file, str(json.loads(said)["sha256"]))
+
+
+def publish(bundle: Bundle, bundles: Path) -> None:
+    """Keep the bytes under their hash, where operators can have them before they are asked."""
+    private_folder(bundles)
+    if not bundle_path(bundles, bundle.sha256).exists():
+        write_file(bundle_path(bundles, bundle.sha256), bundle.file.read_bytes())
+
+
+def bundle_path(bundles: Path, sha256: str) -> Path:
+    """Where a published bundle lies."""
+    return bundles / f"{sha256}.fab"
+
+
+def is_hash(text: str) -> bool:
+    """Whether this can be the name of a bundle, and of nothing else in a folder."""
+    return HASH.fullmatch(text) is not None

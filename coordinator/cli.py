@@ -4,8 +4,6 @@ import asyncio
 import importlib.util
 import json
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from coordinator import directory as facts
-from coordinator import enrolment
+from coordinator import enrolment, training_cli
 from coordinator.authority import Authority, create_authority, load_authority
+from coordinator.folder import Directory, Json, opened
 from coordinator.keys import create_relay_key
 from coordinator.overview import overview, round_row
 from coordinator.refusals import NoAddress, OfficeExists, OfficeUnreadable
@@ -44,7 +43,6 @@ NAME_CHARACTERS_MAX = 60
 COLLECT_SECONDS = 3_600
 SIGNING_SECONDS = 3_600
 WAIT_SECONDS = 900
-TRAINING_WAIT_SECONDS = 7_200
 NO_TRAINING = "none"
 
 app = typer.Typer(
@@ -55,13 +53,11 @@ app = typer.Typer(
     "request, approve. Every period: settle; every week: train.",
 )
 
-Directory = Annotated[
-    Path, typer.Argument(metavar="DIR", help="The office's folder: keys, database, models.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 CommunityId = Annotated[
     str, typer.Option("--community", metavar="ID", help="The community's id, as in its invitation.")
 ]
+
+training_cli.add_to(app)
 
 
 def _where(purpose: str) -> str:
@@ -186,7 +182,7 @@ def invite(
     as_json: Json = False,
 ) -> None:
     """Write an invitation: a text to hand to one community's operator. It serves once."""
-    with _opened(directory) as (place, office, database):
+    with opened(directory) as (place, office, database):
         with database.read() as session:
             address = facts.fact(session, facts.ENROL_ADDRESS)
         if not address:
@@ -227,7 +223,7 @@ def approve(
     """Admit a community that has sent its request: certificate, place in the directory, number."""
     if bool(community) == everyone:
         raise BadInput(field="--community", problem="name one community, or say --all")
-    with _opened(directory) as (place, _, database):
+    with opened(directory) as (place, _, database):
         authority = load_authority(
             key_path=place.authority_key, certificate_path=place.authority_certificate
         )
@@ -250,7 +246,7 @@ def _approved(database: Database, authority: Authority, community_id: str) -> in
 @app.command()
 def revoke(directory: Directory, community: CommunityId, as_json: Json = False) -> None:
     """Shut a community out, for good: its certificates and invitations end now."""
-    with _opened(directory) as (_, _, database):
+    with opened(directory) as (_, _, database):
         database.do(
             lambda session: enrolment.revoke(session, SystemClock(), community_id=community)
         )
@@ -263,51 +259,10 @@ def deploy(directory: Directory, as_json: Json = False) -> None:
     """Put the settlement contract on the chain, once. Interrupted? Say the same again."""
     from coordinator.deploying import deploy as deploy_contract
 
-    with _opened(directory) as (place, office, database):
+    with opened(directory) as (place, office, database):
         address, is_new = deploy_contract(database, SystemClock(), place=place, office=office)
     sentence = f"The contract stands at {address}." + ("" if is_new else " It stood there before.")
     say({"contract": address, "chain_id": office.chain_id}, as_json=as_json, sentence=sentence)
-
-
-@app.command()
-def train(
-    directory: Directory,
-    rounds: Annotated[int, typer.Option(help="How often models are averaged.", min=1)] = 3,
-    min_nodes: Annotated[
-        int, typer.Option(help="Wait for so many communities; 0: more than half.", min=0)
-    ] = 0,
-    local_steps: Annotated[int, typer.Option(help="Steps at each node a round.", min=1)] = 300,
-    seed: Annotated[int, typer.Option(help="The same seed starts from the same model.")] = 0,
-    wait_seconds: Annotated[int, typer.Option(help="How long to wait here.", min=1)] = (
-        TRAINING_WAIT_SECONDS
-    ),
-    as_json: Json = False,
-) -> None:
-    """Train the forecast with all communities that are here, and keep the model for them."""
-    from coordinator.waiting import train as train_and_wait
-
-    with _opened(directory) as (place, _, database):
-        done = train_and_wait(
-            database,
-            SystemClock(),
-            place,
-            rounds=rounds,
-            min_nodes=min_nodes or None,
-            local_steps=local_steps,
-            seed=seed,
-            wait_seconds=wait_seconds,
-        )
-    card = json.loads(done.card_json or "{}")
-    made = {
-        "run": done.id,
-        "engine": "flower",
-        "flower_run": done.flower_run,
-        "rounds": done.rounds,
-        "model_sha256": done.sha256,
-        "card": card,
-    }
-    sentence = f"Run {done.id} is done; model {(done.sha256 or '')[:12]} is ready for the nodes."
-    say(made, as_json=as_json, sentence=sentence)
 
 
 @app.command()
@@ -325,7 +280,7 @@ def settle(
     """Settle what communities owe each other, in one transaction; who is silent is left out."""
     from coordinator.waiting import settle as settle_and_wait
 
-    with _opened(directory) as (place, _, database):
+    with opened(directory) as (place, _, database):
         row = round_row(
             settle_and_wait(
                 database,
@@ -348,7 +303,7 @@ def status(directory: Directory, as_json: Json = False) -> None:
     """The district at a glance: communities, trainings, rounds, batches."""
     from coordinator.app import is_served
 
-    with _opened(directory) as (place, office, database):
+    with opened(directory) as (place, office, database):
         with database.read() as session:
             seen = overview(session, district=office.name, now=SystemClock().now())
         seen["serving"] = is_served(place)
@@ -361,22 +316,9 @@ def status(directory: Directory, as_json: Json = False) -> None:
     say(seen, as_json=as_json, sentence="\n".join(lines))
 
 
-@contextmanager
-def _opened(directory: Path) -> Iterator[tuple[Place, Office, Database]]:
-    from coordinator.app import open_database
-
-    place = Place(directory)
-    office = read_office(place)
-    database = open_database(place, SystemClock())
-    try:
-        yield place, office, database
-    finally:
-        database.close()
-
-
 def _remembered(directory: Path) -> dict[str, str]:
     """The addresses of the last time, so that invitations and nodes find the office again."""
-    with _opened(directory) as (_, _, database), database.read() as session:
+    with opened(directory) as (_, _, database), database.read() as session:
         return {purpose: facts.fact(session, f"{purpose}_listen") for purpose in DEFAULT_PORTS}
 
 

@@ -14,6 +14,7 @@ ENROL_ADDRESS = "enrol_address"
 MEMBER_ADDRESS = "member_address"
 HTTP_ADDRESS = "http_address"
 SUPERLINK_ADDRESS = "superlink_address"
+BUNDLE_SHA256 = "bundle_sha256"  # of the training app that nodes will be asked to run
 PUBLISHED = frozenset({CONTRACT_ADDRESS, CHAIN_ID, MEMBER_ADDRESS, SUPERLINK_ADDRESS})
 
 

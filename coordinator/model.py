@@ -119,6 +119,40 @@ class TrainingRun(OfficeBase):
     failure: Mapped[str | None]
 
 
+class ModelWithdrawn(OfficeBase):
+    """A model that is not offered any more; the one before it is the district's latest again."""
+
+    __tablename__ = "model_withdrawn"
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    withdrawn_at: Mapped[datetime]
+
+
+class TrainingSchedule(OfficeBase):
+    """When trainings begin by themselves. One row, or none."""
+
+    __tablename__ = "training_schedule"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    next_at: Mapped[datetime]
+    every_days: Mapped[int]
+    rounds: Mapped[int]
+    min_nodes: Mapped[int]  # 0: more than half of the members
+    local_steps: Mapped[int]
+
+
+class ToldError(OfficeBase):
+    """A community's own error under one arm, where its operator chose to tell it."""
+
+    __tablename__ = "told_error"
+    community_id: Mapped[str] = mapped_column(ForeignKey("community.id"), primary_key=True)
+    model_sha256: Mapped[str] = mapped_column(primary_key=True)
+    arm: Mapped[str] = mapped_column(primary_key=True)
+    total_mae: Mapped[float]
+    data_from: Mapped[str]
+    data_to: Mapped[str]
+    told_at: Mapped[datetime]
+
+
 class Round(OfficeBase):
     """A settlement round. `round_id` and the batch belong to the present attempt."""
 

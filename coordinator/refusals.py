@@ -157,6 +157,11 @@ class ChainTrouble(DomainError):
     retryable = True
 
 
+class BundleUnknown(DomainError):
+    code = "office.bundle_unknown"
+    message = "There is no training app {sha256} here."
+
+
 class TrainingBusy(DomainError):
     code = "office.training_busy"
     message = "Training run {run} is still going on."

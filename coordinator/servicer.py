@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc.aio
+from sqlalchemy.orm import Session
 
-from coordinator import directory, enrolment, settlement, wire
+from coordinator import directory, enrolment, registry, settlement, wire
 from coordinator.authority import Authority, caller
+from coordinator.bundle import bundle_path, is_hash
 from coordinator.model import Community
-from coordinator.refusals import CertificateUnknown, NoContract
+from coordinator.refusals import BundleUnknown, CertificateUnknown, NoContract
 from coordinator.settlement import Recover
 from coordinator.status import Context, RefusalsBecomeStatus
 from coordinator.training import is_news, latest_model, model_file, note_report
@@ -16,6 +18,8 @@ from node.kernel.db import Database
 from node.kernel.ports import Clock
 from protos import enrolment_pb2 as pb
 from protos import enrolment_pb2_grpc
+
+ERRORS_MAX = 10  # arms that a node may tell of in one call
 
 
 @dataclass
@@ -27,6 +31,7 @@ class Desk:
     authority: Authority
     district: str
     models: Path
+    bundles: Path
     ask_again_ms: int
     recover: Recover | None = None
 
@@ -110,14 +115,19 @@ class MembershipServicer(enrolment_pb2_grpc.MembershipServicer):
         async with RefusalsBecomeStatus(context):
             desk, member = self._desk, self._member(context)
             report = {"adopted_arm": request.adopted_arm, "model_sha256": request.model_sha256}
+            errors = {one.arm: one.total_mae for one in request.errors[:ERRORS_MAX]}
+            about = {"community_id": member.id, "model_sha256": request.model_sha256}
             with desk.database.read() as session:
                 has_news = is_news(session, desk.clock, community_id=member.id, **report)
-            if has_news:
-                await desk.database.run(
-                    lambda session: note_report(
-                        session, desk.clock, community_id=member.id, **report
-                    )
-                )
+                has_errors = not registry.are_known(session, **about, errors=errors)
+
+            def note(session: Session) -> None:
+                note_report(session, desk.clock, community_id=member.id, **report)
+                days = (request.data_from, request.data_to)
+                registry.note_errors(session, desk.clock, **about, errors=errors, days=days)
+
+            if has_news or has_errors:
+                await desk.database.run(note)
             return self._news(member.id)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelReply:  # noqa: N802 (the wire's name)
@@ -127,6 +137,17 @@ class MembershipServicer(enrolment_pb2_grpc.MembershipServicer):
                 card_json = model_file(session, sha256=request.sha256)
             model = (self._desk.models / request.sha256).read_bytes()
             return pb.GetModelReply(model=model, card_json=card_json)
+
+    async def GetBundle(self, request: pb.GetBundleRequest, context: Context) -> pb.GetBundleReply:  # noqa: N802 (the wire's name)
+        async with RefusalsBecomeStatus(context):
+            self._member(context)
+            if not is_hash(request.sha256):
+                raise BundleUnknown(sha256=request.sha256[:64])
+            try:
+                bundle = bundle_path(self._desk.bundles, request.sha256).read_bytes()
+            except FileNotFoundError as error:
+                raise BundleUnknown(sha256=request.sha256) from error
+            return pb.GetBundleReply(bundle=bundle)
 
     async def SubmitPosition(  # noqa: N802 (the wire's name)
         self, request: pb.SubmitPositionRequest, context: Context
@@ -186,6 +207,7 @@ class MembershipServicer(enrolment_pb2_grpc.MembershipServicer):
                 directory_version=directory.version(session),
                 model_sha256=latest_model(session),
                 superlink_address=directory.fact(session, directory.SUPERLINK_ADDRESS),
+                bundle_sha256=directory.fact(session, directory.BUNDLE_SHA256),
             )
             notice = settlement.notice(session, community_id=community_id)
             if notice is not None:

@@ -57,6 +57,11 @@ class Place:
         return self.directory / "models"
 
     @property
+    def bundles(self) -> Path:
+        """The training apps that nodes were ever asked to run, under their hashes."""
+        return self.directory / "bundles"
+
+    @property
     def superlink(self) -> Path:
         return self.directory / "superlink"
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from coordinator.model import Community, CommunityState, TrainingRun, TrainingState
+from coordinator.model import Community, CommunityState, ModelWithdrawn, TrainingRun, TrainingState
 from coordinator.refusals import ModelUnknown, TrainingBusy
 from node.kernel.files import write_file
 from node.kernel.ports import Clock
@@ -77,6 +77,10 @@ def keep_model(
     run.ended_at = clock.now()
     run.flower_run = flower_run
     run.sha256 = sha256
+    communities = session.scalars(
+        select(Community.id).where(Community.in_training_at.is_not(None)).order_by(Community.id)
+    ).all()
+    card = {**card, "sha256": sha256, "communities": list(communities)}
     run.card_json = json.dumps(card, ensure_ascii=False, sort_keys=True)
 
 
@@ -97,11 +101,14 @@ def store_model(models: Path, model: bytes) -> str:
 
 
 def latest_model(session: Session) -> str:
-    """The hash of the district's latest model, empty before the first."""
+    """The hash of the district's latest model that stands, empty if there is none."""
     return (
         session.scalars(
             select(TrainingRun.sha256)
-            .where(TrainingRun.state == TrainingState.DONE)
+            .where(
+                TrainingRun.state == TrainingState.DONE,
+                TrainingRun.sha256.not_in(select(ModelWithdrawn.sha256)),
+            )
             .order_by(TrainingRun.id.desc())
             .limit(1)
         ).first()

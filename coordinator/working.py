@@ -14,7 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.terms import ChainRefused, ChainUnavailable, SignedTransaction, Status
-from coordinator import directory, training
+from coordinator import directory, schedule, training
+from coordinator.bundle import build_bundle, publish
 from coordinator.model import Community, CommunityState
 from coordinator.ports import Chain, Trainer
 from coordinator.sending import Sender
@@ -146,13 +147,16 @@ class TrainingWork:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        is_started, trouble = False, ""
+        is_started, is_published, trouble = False, False, ""
         while True:
             try:
                 if not is_started:
                     await self.superlink.start()
                     is_started = True
                     log.info("superlink_started")
+                if not is_published:
+                    await self._publish()
+                    is_published = True
                 await self.step()
                 trouble = ""
             except DomainError as refusal:
@@ -166,7 +170,11 @@ class TrainingWork:
             await asyncio.sleep(self.settings.work_poll_seconds)
 
     async def step(self) -> None:
-        """Make new keys known, then do the training that is asked for, if any."""
+        """Make new keys known, then do the training that is asked for or due, if any."""
+        with self.database.read() as session:
+            is_due = schedule.is_due(session, self.clock)
+        if is_due:
+            await self.database.run(lambda session: schedule.begin_due(session, self.clock))
         with self.database.read() as session:
             unknown = session.scalars(
                 select(Community).where(
@@ -178,6 +186,15 @@ class TrainingWork:
             await self._register(member)
         if run is not None:
             await self._train(run.id)
+
+    async def _publish(self) -> None:
+        """Let operators read what their nodes will be asked to run, before they are asked."""
+        place = self.settings.place
+        bundle = await build_bundle(place.superlink)
+        publish(bundle, place.bundles)
+        facts = {directory.BUNDLE_SHA256: bundle.sha256}
+        await self.database.run(lambda session: directory.learn(session, **facts))
+        log.info("bundle_published", sha256=bundle.sha256)
 
     async def _register(self, member: Community) -> None:
         folder = private_folder(self.settings.place.training_keys)

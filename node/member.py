@@ -19,7 +19,7 @@ from node.app import Node
 from node.enrolment.directory import Membership
 from node.enrolment.loop import MembershipLoop
 from node.enrolment.rounds import Model, Report
-from node.forecast import registry
+from node.forecast import bundles, registry, telling
 from node.forecast import service as forecast
 from node.forecast.exporting import TRAINING_FILE, forecast_folder
 from node.forecast.identity import IDENTITY_FILE, write_identity
@@ -94,6 +94,8 @@ class MemberServices:
             report=self._report,
             on_membership=self._on_membership,
             on_model=self._on_model,
+            has_bundle=lambda sha256: bundles.is_here(node.settings.bundles, sha256),
+            on_bundle=self._on_bundle,
             on_sent=self._on_sent,
             heartbeat_seconds=node.settings.heartbeat_seconds,
         )
@@ -236,6 +238,11 @@ class MemberServices:
         )
         log.info("model_received", sha256=model.sha256, bytes=len(model.content))
 
+    async def _on_bundle(self, sha256: str, content: bytes) -> None:
+        """Let the operator read what the office means to run here; the guard asks their word."""
+        bundles.keep_announced(self._node.settings.bundles, sha256=sha256, content=content)
+        log.info("bundle_announced", sha256=sha256, bytes=len(content))
+
     async def _on_sent(self, kind: str, size: int) -> None:
         node = self._node
 
@@ -249,7 +256,15 @@ class MemberServices:
     def _report(self) -> Report:
         with self._node.database.read() as session:
             judged, newest = forecast.latest(session), registry.newest_sha256(session)
-        return Report(model_sha256=newest, adopted_arm=judged.adopted if judged else "")
+            tells = self._node.settings.tell_errors
+            told = telling.told(session, model_sha256=newest, tells=tells)
+        return Report(
+            model_sha256=newest,
+            adopted_arm=judged.adopted if judged else "",
+            errors=told.errors,
+            data_from=told.data_from,
+            data_to=told.data_to,
+        )
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))

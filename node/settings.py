@@ -59,6 +59,7 @@ class Settings:
     chain_confirmations: Blocks = 1  # from an event's block to the head, before it is booked
     training: bool = True  # take part in the district's training, where it is installed
     approve_own_bundle: bool = True  # run what is installed here without being asked
+    tell_errors: bool = False  # tell the office how large our own forecasts' errors are
     sandbox: bool = True  # run training code in bubblewrap only; false: do without, knowingly
     count_epsilon: Epsilon = 1.0  # noise on what training sees; fixed when counting begins
     weekly_limit: AtLeastOne = 3  # requests of one resident and week that training sees; likewise
@@ -90,6 +91,7 @@ WRITTEN = (
     "training",
     "approve_own_bundle",
     "sandbox",
+    "tell_errors",
     "count_epsilon",
     "weekly_limit",
     "requests_per_person",

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protos/enrolment.proto\x12\x12linli.enrolment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"O\n\x0bJoinRequest\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x18\n\x10settlement_proof\x18\x03 \x01(\x0c\"\xdb\x01\n\x0fJoinApplication\x12\x19\n\x11invitation_secret\x18\x01 \x01(\t\x12\x14\n\x0c\x63ommunity_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63sr_pem\x18\x03 \x01(\t\x12\x1a\n\x12signing_public_key\x18\x04 \x01(\x0c\x12\x1d\n\x15settlement_public_key\x18\x05 \x01(\x0c\x12\x1a\n\x12settlement_address\x18\x06 \x01(\x0c\x12\x19\n\x11\x66lower_public_key\x18\x07 \x01(\t\x12\x14\n\x0cpeer_address\x18\x08 \x01(\t\"D\n\x11JoinStatusRequest\x12\x19\n\x11invitation_secret\x18\x01 \x01(\t\x12\x14\n\x0c\x63ommunity_id\x18\x02 \x01(\t\"w\n\tJoinReply\x12.\n\x07waiting\x18\x01 \x01(\x0b\x32\x1b.linli.enrolment.v1.WaitingH\x00\x12\x30\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x1c.linli.enrolment.v1.ApprovalH\x00\x42\x08\n\x06\x61nswer\"\x1f\n\x07Waiting\x12\x14\n\x0c\x61sk_again_ms\x18\x01 \x01(\r\"k\n\x08\x41pproval\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\t\x12\x36\n\tdirectory\x18\x03 \x01(\x0b\x32#.linli.enrolment.v1.SignedDirectory\"\x1f\n\x0cRenewRequest\x12\x0f\n\x07\x63sr_pem\x18\x01 \x01(\t\"5\n\nRenewReply\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\t\"\x15\n\x13GetDirectoryRequest\"5\n\x0fSignedDirectory\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\xe9\x01\n\tDirectory\x12\x10\n\x08\x64istrict\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12-\n\tissued_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07members\x18\x04 \x03(\x0b\x32\x1a.linli.enrolment.v1.Member\x12\x18\n\x10\x63ontract_address\x18\x05 \x01(\t\x12\x10\n\x08\x63hain_id\x18\x06 \x01(\x04\x12\x16\n\x0emember_address\x18\x07 \x01(\t\x12\x19\n\x11superlink_address\x18\x08 \x01(\t\"\x9e\x01\n\x06Member\x12\x14\n\x0c\x63ommunity_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\r\x12\x14\n\x0cpeer_address\x18\x04 \x01(\t\x12\x1a\n\x12signing_public_key\x18\x05 \x01(\x0c\x12\x1a\n\x12settlement_address\x18\x06 \x01(\x0c\x12\x12\n\nis_revoked\x18\x07 \x01(\x08\"X\n\x10HeartbeatRequest\x12\x19\n\x11\x64irectory_version\x18\x01 \x01(\x04\x12\x14\n\x0cmodel_sha256\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x64opted_arm\x18\x03 \x01(\t\"\x8c\x01\n\x0eHeartbeatReply\x12\x19\n\x11\x64irectory_version\x18\x01 \x01(\x04\x12\x14\n\x0cmodel_sha256\x18\x02 \x01(\t\x12\x19\n\x11superlink_address\x18\x03 \x01(\t\x12.\n\x05round\x18\x04 \x01(\x0b\x32\x1f.linli.enrolment.v1.RoundNotice\"\xed\x01\n\x0bRoundNotice\x12\x10\n\x08round_id\x18\x01 \x01(\x0c\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.linli.enrolment.v1.RoundState\x12-\n\tcloses_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0chas_position\x18\x05 \x01(\x08\x12\x15\n\rhas_signature\x18\x06 \x01(\x08\x12\x17\n\x0fneeds_signature\x18\x07 \x01(\x08\x12\x18\n\x10transaction_hash\x18\x08 \x01(\x0c\"!\n\x0fGetModelRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"1\n\rGetModelReply\x12\r\n\x05model\x18\x01 \x01(\x0c\x12\x11\n\tcard_json\x18\x02 \x01(\t\"X\n\x0fSignedStatement\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x18\n\x10\x64\x65\x62tor_signature\x18\x02 \x01(\x0c\x12\x1a\n\x12\x63reditor_signature\x18\x03 \x01(\x0c\"w\n\x15SubmitPositionRequest\x12\x10\n\x08round_id\x18\x01 \x01(\x0c\x12\x13\n\x0bledger_head\x18\x02 \x01(\x0c\x12\x37\n\nstatements\x18\x03 \x03(\x0b\x32#.linli.enrolment.v1.SignedStatement\"\x15\n\x13SubmitPositionReply\"#\n\x0fGetBatchRequest\x12\x10\n\x08round_id\x18\x01 \x01(\x0c\"\x8d\x01\n\rBatchProposal\x12\x10\n\x08round_id\x18\x01 \x01(\x0c\x12\x13\n\x0bmerkle_root\x18\x02 \x01(\x0c\x12\x10\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x04\x12/\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x1e.linli.enrolment.v1.BatchEntry\x12\x12\n\nstatements\x18\x05 \x03(\x0c\"Z\n\nBatchEntry\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x15\n\rdelta_minutes\x18\x02 \x01(\x11\x12\x10\n\x08sequence\x18\x03 \x01(\r\x12\x13\n\x0bledger_head\x18\x04 \x01(\x0c\"=\n\x16SubmitSignatureRequest\x12\x10\n\x08round_id\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x16\n\x14SubmitSignatureReply*\xbf\x01\n\nRoundState\x12\x1b\n\x17ROUND_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16ROUND_STATE_COLLECTING\x10\x01\x12\x17\n\x13ROUND_STATE_SIGNING\x10\x02\x12\x17\n\x13ROUND_STATE_SENDING\x10\x03\x12\x17\n\x13ROUND_STATE_SETTLED\x10\x04\x12\x15\n\x11ROUND_STATE_EMPTY\x10\x05\x12\x16\n\x12ROUND_STATE_FAILED\x10\x06\x32\xa7\x01\n\tEnrolment\x12\x46\n\x04Join\x12\x1f.linli.enrolment.v1.JoinRequest\x1a\x1d.linli.enrolment.v1.JoinReply\x12R\n\nJoinStatus\x12%.linli.enrolment.v1.JoinStatusRequest\x1a\x1d.linli.enrolment.v1.JoinReply2\x83\x05\n\nMembership\x12I\n\x05Renew\x12 .linli.enrolment.v1.RenewRequest\x1a\x1e.linli.enrolment.v1.RenewReply\x12\\\n\x0cGetDirectory\x12\'.linli.enrolment.v1.GetDirectoryRequest\x1a#.linli.enrolment.v1.SignedDirectory\x12U\n\tHeartbeat\x12$.linli.enrolment.v1.HeartbeatRequest\x1a\".linli.enrolment.v1.HeartbeatReply\x12R\n\x08GetModel\x12#.linli.enrolment.v1.GetModelRequest\x1a!.linli.enrolment.v1.GetModelReply\x12\x64\n\x0eSubmitPosition\x12).linli.enrolment.v1.SubmitPositionRequest\x1a\'.linli.enrolment.v1.SubmitPositionReply\x12R\n\x08GetBatch\x12#.linli.enrolment.v1.GetBatchRequest\x1a!.linli.enrolment.v1.BatchProposal\x12g\n\x0fSubmitSignature\x12*.linli.enrolment.v1.SubmitSignatureRequest\x1a(.linli.enrolment.v1.SubmitSignatureReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protos/enrolment.proto\x12\x12linli.enrolment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"O\n\x0bJoinRequest\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x18\n\x10settlement_proof\x18\x03 \x01(\x0c\"\xdb\x01\n\x0fJoinApplication\x12\x19\n\x11invitation_secret\x18\x01 \x01(\t\x12\x14\n\x0c\x63ommunity_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63sr_pem\x18\x03 \x01(\t\x12\x1a\n\x12signing_public_key\x18\x04 \x01(\x0c\x12\x1d\n\x15settlement_public_key\x18\x05 \x01(\x0c\x12\x1a\n\x12settlement_address\x18\x06 \x01(\x0c\x12\x19\n\x11\x66lower_public_key\x18\x07 \x01(\t\x12\x14\n\x0cpeer_address\x18\x08 \x01(\t\"D\n\x11JoinStatusRequest\x12\x19\n\x11invitation_secret\x18\x01 \x01(\t\x12\x14\n\x0c\x63ommunity_id\x18\x02 \x01(\t\"w\n\tJoinReply\x12.\n\x07waiting\x18\x01 \x01(\x0b\x32\x1b.linli.enrolment.v1.WaitingH\x00\x12\x30\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x1c.linli.enrolment.v1.ApprovalH\x00\x42\x08\n\x06\x61nswer\"\x1f\n\x07Waiting\x12\x14\n\x0c\x61sk_again_ms\x18\x01 \x01(\r\"k\n\x08\x41pproval\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\t\x12\x36\n\tdirectory\x18\x03 \x01(\x0b\x32#.linli.enrolment.v1.SignedDirectory\"\x1f\n\x0cRenewRequest\x12\x0f\n\x07\x63sr_pem\x18\x01 \x01(\t\"5\n\nRenewReply\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\t\"\x15\n\x13GetDirectoryRequest\"5\n\x0fSignedDirectory\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\xe9\x01\n\tDirectory\x12\x10\n\x08\x64istrict\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12-\n\tissued_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07members\x18\x04 \x03(\x0b\x32\x1a.linli.enrolment.v1.Member\x12\x18\n\x10\x63ontract_address\x18\x05 \x01(\t\x12\x10\n\x08\x63hain_id\x18\x06 \x01(\x04\x12\x16\n\x0emember_address\x18\x07 \x01(\t\x12\x19\n\x11superlink_address\x18\x08 \x01(\t\"\x9e\x01\n\x06Member\x12\x14\n\x0c\x63ommunity_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\r\x12\x14\n\x0cpeer_address\x18\x04 \x01(\t\x12\x1a\n\x12signing_public_key\x18\x05 \x01(\x0c\x12\x1a\n\x12settlement_address\x18\x06 \x01(\x0c\x12\x12\n\nis_revoked\x18\x07 \x01(\x08\"\xaa\x01\n\x10HeartbeatRequest\x12\x19\n\x11\x64irectory_version\x18\x01 \x01(\x04\x12\x14\n\x0cmodel_sha256\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x64opted_arm\x18\x03 \x01(\t\x12,\n\x06\x65rrors\x18\x04 \x03(\x0b\x32\x1c.linli.enrolment.v1.ArmError\x12\x11\n\tdata_from\x18\x05 \x01(\t\x12\x0f\n\x07\x64\x61ta_to\x18\x06 \x01(\t\"*\n\x08\x41rmError\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\x11\n\ttotal_mae\x18\x02 \x01(\x01\"\xa3\x01\n\x0eHeartbeatReply\x12\x19\n\x11\x64irectory_version\x18\x01 \x01(\x04\x12\x14\n\x0cmodel_sha256\x18\x02 \x01(\t\x12\x19\n\x11superlink_address\x18\x03 \x01(\t\x12.\n\x05round\x18\x04 \x01(\x0b\x32\x1f.linli.enrolment.v1.RoundNotice\x12\x15\n\rbundle_sha256\x18\x05 \x01(\t\"\xed\x01\n\x0bRoundNotice\x12\x10\n\x08round_id\x18\x01 \x01(\x0c\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.linli.enrolment.v1.RoundState\x12-\n\tcloses_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0chas_position\x18\x05 \x01(\x08\x12\x15\n\rhas_signature\x18\x06 \x01(\x08\x12\x17\n\x0fneeds_signature\x18\x07 \x01(\x08\x12\x18\n\x10transaction_hash\x18\x08 \x01(\x0c\"!\n\x0fGetModelRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"1\n\rGetModelReply\x12\r\n\x05model\x18\x01 \x01(\x0c\x12\x11\n\tcard_json\x18\x02 \x01(\t\"\"\n\x10GetBundleRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\" \n\x0eGetBundleReply\x12\x0e\n\x06\x62undle\x18\x01 \x01(\x0c\"X\n\x0fSignedStatement\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x18\n\x10\x64\x65\x62tor_signature\x18\x02 \x01(\x0c\x12\x1a\n\x12\x63reditor_signature\x18\x03 \x01(\x0c\"w\n\x15SubmitPositionRequest\x12\x10\n\x08round_id\x18\x01 \x01(\x0c\x12\x13\n\x0bledger_head\x18\x02 \x01(\x0c\x12\x37\n\nstatements\x18\x03 \x03(\x0b\x32#.linli.enrolment.v1.SignedStatement\"\x15\n\x13SubmitPositionReply\"#\n\x0fGetBatchRequest\x12\x10\n\x08round_id\x18\x01 \x01(\x0c\"\x8d\x01\n\rBatchProposal\x12\x10\n\x08round_id\x18\x01 \x01(\x0c\x12\x13\n\x0bmerkle_root\x18\x02 \x01(\x0c\x12\x10\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x04\x12/\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x1e.linli.enrolment.v1.BatchEntry\x12\x12\n\nstatements\x18\x05 \x03(\x0c\"Z\n\nBatchEntry\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x15\n\rdelta_minutes\x18\x02 \x01(\x11\x12\x10\n\x08sequence\x18\x03 \x01(\r\x12\x13\n\x0bledger_head\x18\x04 \x01(\x0c\"=\n\x16SubmitSignatureRequest\x12\x10\n\x08round_id\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x16\n\x14SubmitSignatureReply*\xbf\x01\n\nRoundState\x12\x1b\n\x17ROUND_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16ROUND_STATE_COLLECTING\x10\x01\x12\x17\n\x13ROUND_STATE_SIGNING\x10\x02\x12\x17\n\x13ROUND_STATE_SENDING\x10\x03\x12\x17\n\x13ROUND_STATE_SETTLED\x10\x04\x12\x15\n\x11ROUND_STATE_EMPTY\x10\x05\x12\x16\n\x12ROUND_STATE_FAILED\x10\x06\x32\xa7\x01\n\tEnrolment\x12\x46\n\x04Join\x12\x1f.linli.enrolment.v1.JoinRequest\x1a\x1d.linli.enrolment.v1.JoinReply\x12R\n\nJoinStatus\x12%.linli.enrolment.v1.JoinStatusRequest\x1a\x1d.linli.enrolment.v1.JoinReply2\xda\x05\n\nMembership\x12I\n\x05Renew\x12 .linli.enrolment.v1.RenewRequest\x1a\x1e.linli.enrolment.v1.RenewReply\x12\\\n\x0cGetDirectory\x12\'.linli.enrolment.v1.GetDirectoryRequest\x1a#.linli.enrolment.v1.SignedDirectory\x12U\n\tHeartbeat\x12$.linli.enrolment.v1.HeartbeatRequest\x1a\".linli.enrolment.v1.HeartbeatReply\x12R\n\x08GetModel\x12#.linli.enrolment.v1.GetModelRequest\x1a!.linli.enrolment.v1.GetModelReply\x12U\n\tGetBundle\x12$.linli.enrolment.v1.GetBundleRequest\x1a\".linli.enrolment.v1.GetBundleReply\x12\x64\n\x0eSubmitPosition\x12).linli.enrolment.v1.SubmitPositionRequest\x1a\'.linli.enrolment.v1.SubmitPositionReply\x12R\n\x08GetBatch\x12#.linli.enrolment.v1.GetBatchRequest\x1a!.linli.enrolment.v1.BatchProposal\x12g\n\x0fSubmitSignature\x12*.linli.enrolment.v1.SubmitSignatureRequest\x1a(.linli.enrolment.v1.SubmitSignatureReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.enrolment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROUNDSTATE']._serialized_start=2432
-  _globals['_ROUNDSTATE']._serialized_end=2623
+  _globals['_ROUNDSTATE']._serialized_start=2652
+  _globals['_ROUNDSTATE']._serialized_end=2843
   _globals['_JOINREQUEST']._serialized_start=79
   _globals['_JOINREQUEST']._serialized_end=158
   _globals['_JOINAPPLICATION']._serialized_start=161
@@ -58,34 +58,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DIRECTORY']._serialized_end=1115
   _globals['_MEMBER']._serialized_start=1118
   _globals['_MEMBER']._serialized_end=1276
-  _globals['_HEARTBEATREQUEST']._serialized_start=1278
-  _globals['_HEARTBEATREQUEST']._serialized_end=1366
-  _globals['_HEARTBEATREPLY']._serialized_start=1369
-  _globals['_HEARTBEATREPLY']._serialized_end=1509
-  _globals['_ROUNDNOTICE']._serialized_start=1512
-  _globals['_ROUNDNOTICE']._serialized_end=1749
-  _globals['_GETMODELREQUEST']._serialized_start=1751
-  _globals['_GETMODELREQUEST']._serialized_end=1784
-  _globals['_GETMODELREPLY']._serialized_start=1786
-  _globals['_GETMODELREPLY']._serialized_end=1835
-  _globals['_SIGNEDSTATEMENT']._serialized_start=1837
-  _globals['_SIGNEDSTATEMENT']._serialized_end=1925
-  _globals['_SUBMITPOSITIONREQUEST']._serialized_start=1927
-  _globals['_SUBMITPOSITIONREQUEST']._serialized_end=2046
-  _globals['_SUBMITPOSITIONREPLY']._serialized_start=2048
-  _globals['_SUBMITPOSITIONREPLY']._serialized_end=2069
-  _globals['_GETBATCHREQUEST']._serialized_start=2071
-  _globals['_GETBATCHREQUEST']._serialized_end=2106
-  _globals['_BATCHPROPOSAL']._serialized_start=2109
-  _globals['_BATCHPROPOSAL']._serialized_end=2250
-  _globals['_BATCHENTRY']._serialized_start=2252
-  _globals['_BATCHENTRY']._serialized_end=2342
-  _globals['_SUBMITSIGNATUREREQUEST']._serialized_start=2344
-  _globals['_SUBMITSIGNATUREREQUEST']._serialized_end=2405
-  _globals['_SUBMITSIGNATUREREPLY']._serialized_start=2407
-  _globals['_SUBMITSIGNATUREREPLY']._serialized_end=2429
-  _globals['_ENROLMENT']._serialized_start=2626
-  _globals['_ENROLMENT']._serialized_end=2793
-  _globals['_MEMBERSHIP']._serialized_start=2796
-  _globals['_MEMBERSHIP']._serialized_end=3439
+  _globals['_HEARTBEATREQUEST']._serialized_start=1279
+  _globals['_HEARTBEATREQUEST']._serialized_end=1449
+  _globals['_ARMERROR']._serialized_start=1451
+  _globals['_ARMERROR']._serialized_end=1493
+  _globals['_HEARTBEATREPLY']._serialized_start=1496
+  _globals['_HEARTBEATREPLY']._serialized_end=1659
+  _globals['_ROUNDNOTICE']._serialized_start=1662
+  _globals['_ROUNDNOTICE']._serialized_end=1899
+  _globals['_GETMODELREQUEST']._serialized_start=1901
+  _globals['_GETMODELREQUEST']._serialized_end=1934
+  _globals['_GETMODELREPLY']._serialized_start=1936
+  _globals['_GETMODELREPLY']._serialized_end=1985
+  _globals['_GETBUNDLEREQUEST']._serialized_start=1987
+  _globals['_GETBUNDLEREQUEST']._serialized_end=2021
+  _globals['_GETBUNDLEREPLY']._serialized_start=2023
+  _globals['_GETBUNDLEREPLY']._serialized_end=2055
+  _globals['_SIGNEDSTATEMENT']._serialized_start=2057
+  _globals['_SIGNEDSTATEMENT']._serialized_end=2145
+  _globals['_SUBMITPOSITIONREQUEST']._serialized_start=2147
+  _globals['_SUBMITPOSITIONREQUEST']._serialized_end=2266
+  _globals['_SUBMITPOSITIONREPLY']._serialized_start=2268
+  _globals['_SUBMITPOSITIONREPLY']._serialized_end=2289
+  _globals['_GETBATCHREQUEST']._serialized_start=2291
+  _globals['_GETBATCHREQUEST']._serialized_end=2326
+  _globals['_BATCHPROPOSAL']._serialized_start=2329
+  _globals['_BATCHPROPOSAL']._serialized_end=2470
+  _globals['_BATCHENTRY']._serialized_start=2472
+  _globals['_BATCHENTRY']._serialized_end=2562
+  _globals['_SUBMITSIGNATUREREQUEST']._serialized_start=2564
+  _globals['_SUBMITSIGNATUREREQUEST']._serialized_end=2625
+  _globals['_SUBMITSIGNATUREREPLY']._serialized_start=2627
+  _globals['_SUBMITSIGNATUREREPLY']._serialized_end=2649
+  _globals['_ENROLMENT']._serialized_start=2846
+  _globals['_ENROLMENT']._serialized_end=3013
+  _globals['_MEMBERSHIP']._serialized_start=3016
+  _globals['_MEMBERSHIP']._serialized_end=3746
 # @@protoc_insertion_point(module_scope)

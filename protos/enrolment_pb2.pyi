@@ -154,26 +154,42 @@ class Member(_message.Message):
     def __init__(self, community_id: _Optional[str] = ..., name: _Optional[str] = ..., number: _Optional[int] = ..., peer_address: _Optional[str] = ..., signing_public_key: _Optional[bytes] = ..., settlement_address: _Optional[bytes] = ..., is_revoked: _Optional[bool] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
-    __slots__ = ("directory_version", "model_sha256", "adopted_arm")
+    __slots__ = ("directory_version", "model_sha256", "adopted_arm", "errors", "data_from", "data_to")
     DIRECTORY_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
     ADOPTED_ARM_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    DATA_FROM_FIELD_NUMBER: _ClassVar[int]
+    DATA_TO_FIELD_NUMBER: _ClassVar[int]
     directory_version: int
     model_sha256: str
     adopted_arm: str
-    def __init__(self, directory_version: _Optional[int] = ..., model_sha256: _Optional[str] = ..., adopted_arm: _Optional[str] = ...) -> None: ...
+    errors: _containers.RepeatedCompositeFieldContainer[ArmError]
+    data_from: str
+    data_to: str
+    def __init__(self, directory_version: _Optional[int] = ..., model_sha256: _Optional[str] = ..., adopted_arm: _Optional[str] = ..., errors: _Optional[_Iterable[_Union[ArmError, _Mapping]]] = ..., data_from: _Optional[str] = ..., data_to: _Optional[str] = ...) -> None: ...
+
+class ArmError(_message.Message):
+    __slots__ = ("arm", "total_mae")
+    ARM_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MAE_FIELD_NUMBER: _ClassVar[int]
+    arm: str
+    total_mae: float
+    def __init__(self, arm: _Optional[str] = ..., total_mae: _Optional[float] = ...) -> None: ...
 
 class HeartbeatReply(_message.Message):
-    __slots__ = ("directory_version", "model_sha256", "superlink_address", "round")
+    __slots__ = ("directory_version", "model_sha256", "superlink_address", "round", "bundle_sha256")
     DIRECTORY_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
     SUPERLINK_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_SHA256_FIELD_NUMBER: _ClassVar[int]
     directory_version: int
     model_sha256: str
     superlink_address: str
     round: RoundNotice
-    def __init__(self, directory_version: _Optional[int] = ..., model_sha256: _Optional[str] = ..., superlink_address: _Optional[str] = ..., round: _Optional[_Union[RoundNotice, _Mapping]] = ...) -> None: ...
+    bundle_sha256: str
+    def __init__(self, directory_version: _Optional[int] = ..., model_sha256: _Optional[str] = ..., superlink_address: _Optional[str] = ..., round: _Optional[_Union[RoundNotice, _Mapping]] = ..., bundle_sha256: _Optional[str] = ...) -> None: ...
 
 class RoundNotice(_message.Message):
     __slots__ = ("round_id", "number", "state", "closes_at", "has_position", "has_signature", "needs_signature", "transaction_hash")
@@ -208,6 +224,18 @@ class GetModelReply(_message.Message):
     model: bytes
     card_json: str
     def __init__(self, model: _Optional[bytes] = ..., card_json: _Optional[str] = ...) -> None: ...
+
+class GetBundleRequest(_message.Message):
+    __slots__ = ("sha256",)
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    def __init__(self, sha256: _Optional[str] = ...) -> None: ...
+
+class GetBundleReply(_message.Message):
+    __slots__ = ("bundle",)
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    bundle: bytes
+    def __init__(self, bundle: _Optional[bytes] = ...) -> None: ...
 
 class SignedStatement(_message.Message):
     __slots__ = ("payload", "debtor_signature", "creditor_signature")

@@ -180,6 +180,11 @@ class MembershipStub:
                 request_serializer=protos_dot_enrolment__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=protos_dot_enrolment__pb2.GetModelReply.FromString,
                 _registered_method=True)
+        self.GetBundle = channel.unary_unary(
+                '/linli.enrolment.v1.Membership/GetBundle',
+                request_serializer=protos_dot_enrolment__pb2.GetBundleRequest.SerializeToString,
+                response_deserializer=protos_dot_enrolment__pb2.GetBundleReply.FromString,
+                _registered_method=True)
         self.SubmitPosition = channel.unary_unary(
                 '/linli.enrolment.v1.Membership/SubmitPosition',
                 request_serializer=protos_dot_enrolment__pb2.SubmitPositionRequest.SerializeToString,
@@ -226,6 +231,12 @@ class MembershipServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBundle(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SubmitPosition(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -266,6 +277,11 @@ def add_MembershipServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=protos_dot_enrolment__pb2.GetModelRequest.FromString,
                     response_serializer=protos_dot_enrolment__pb2.GetModelReply.SerializeToString,
+            ),
+            'GetBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBundle,
+                    request_deserializer=protos_dot_enrolment__pb2.GetBundleRequest.FromString,
+                    response_serializer=protos_dot_enrolment__pb2.GetBundleReply.SerializeToString,
             ),
             'SubmitPosition': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitPosition,
@@ -393,6 +409,33 @@ class Membership:
             '/linli.enrolment.v1.Membership/GetModel',
             protos_dot_enrolment__pb2.GetModelRequest.SerializeToString,
             protos_dot_enrolment__pb2.GetModelReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/linli.enrolment.v1.Membership/GetBundle',
+            protos_dot_enrolment__pb2.GetBundleRequest.SerializeToString,
+            protos_dot_enrolment__pb2.GetBundleReply.FromString,
             options,
             channel_credentials,
             insecure,

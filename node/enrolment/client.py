@@ -107,12 +107,16 @@ class MembershipClient:
             directory_version=directory_version,
             model_sha256=report.model_sha256,
             adopted_arm=report.adopted_arm,
+            errors=[pb.ArmError(arm=arm, total_mae=mae) for arm, mae in report.errors.items()],
+            data_from=report.data_from,
+            data_to=report.data_to,
         )
         reply: pb.HeartbeatReply = await self._call("Heartbeat", request)
         return News(
             directory_version=reply.directory_version,
             model_sha256=reply.model_sha256,
             round=_notice(reply.round) if reply.HasField("round") else None,
+            bundle_sha256=reply.bundle_sha256,
         )
 
     async def model(self, sha256: str) -> Model:
@@ -121,6 +125,14 @@ class MembershipClient:
             "GetModel", request, timeout_seconds=MODEL_TIMEOUT_SECONDS
         )
         return Model(sha256=sha256, content=reply.model, card_json=reply.card_json)
+
+    async def bundle(self, sha256: str) -> bytes:
+        """The training code of this hash, to be read; the caller checks that it is."""
+        request = pb.GetBundleRequest(sha256=sha256)
+        reply: pb.GetBundleReply = await self._call(
+            "GetBundle", request, timeout_seconds=MODEL_TIMEOUT_SECONDS
+        )
+        return reply.bundle
 
     async def submit_position(self, round_id: bytes, position: Position) -> None:
         """State what this community owes; once, and the same when repeated."""

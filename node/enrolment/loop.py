@@ -41,7 +41,9 @@ class MembershipLoop:
 
     `on_membership` hears of every new directory or certificate, `on_model` of a model that `report`
     does not name yet, `rounds` is asked for positions and signatures. Each runs inside the loop;
-    one that fails is logged and asked again at the next beat. `on_sent` hears of all that left.
+    one that fails is logged and asked again at the next beat. `on_bundle` is offered training code
+    that the office means to send and that `has_bundle` does not know. `on_sent` hears of all that
+    left.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class MembershipLoop:
         report: Callable[[], Report] = Report,
         on_membership: Told | None = None,
         on_model: Callable[[Model], Awaitable[None]] | None = None,
+        has_bundle: Callable[[str], bool] = lambda _: True,
+        on_bundle: Callable[[str, bytes], Awaitable[None]] | None = None,
         on_sent: OnSent | None = None,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
@@ -62,6 +66,8 @@ class MembershipLoop:
         self._report = report
         self._on_membership = on_membership
         self._on_model = on_model
+        self._has_bundle = has_bundle
+        self._on_bundle = on_bundle
         self._on_sent = on_sent
         self._heartbeat_seconds = heartbeat_seconds
         self._client: MembershipClient | None = None
@@ -113,6 +119,8 @@ class MembershipLoop:
             await self._renew()
         if news.model_sha256 and news.model_sha256 != self._report().model_sha256:
             await self._fetch_model(news.model_sha256)
+        if news.bundle_sha256 and not self._has_bundle(news.bundle_sha256):
+            await self._fetch_bundle(news.bundle_sha256)
         if news.round is not None and self._rounds is not None:  # last: it may wait for the chain
             await self._attend(self._rounds, news.round)
         return news
@@ -144,6 +152,15 @@ class MembershipLoop:
             log.error("model_differs_from_its_hash", sha256=wanted_sha256)
             return
         await self._on_model(model)
+
+    async def _fetch_bundle(self, wanted_sha256: str) -> None:
+        if self._on_bundle is None:
+            return
+        content = await self._dial().bundle(wanted_sha256)
+        if sha256(content).hexdigest() != wanted_sha256:
+            log.error("bundle_differs_from_its_hash", sha256=wanted_sha256)
+            return
+        await self._on_bundle(wanted_sha256, content)
 
     async def _renew(self) -> None:
         membership = self.membership

@@ -1,6 +1,7 @@
 """What the office tells and asks of a member, and what settlement must offer to answer it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -66,6 +67,9 @@ class Report:
 
     model_sha256: str = ""
     adopted_arm: str = ""
+    errors: Mapping[str, float] = field(default_factory=dict)  # arm -> requests a day
+    data_from: str = ""  # YYYY-MM-DD
+    data_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class News:
     directory_version: int
     model_sha256: str
     round: RoundNotice | None
+    bundle_sha256: str = ""  # of the training code that nodes will be asked to run
 
 
 @dataclass(frozen=True)

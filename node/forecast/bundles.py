@@ -96,6 +96,19 @@ def listed(folder: Path, *, approves_own: bool) -> list[Bundle]:
     return sorted(found, key=lambda one: (one.last_asked_at or "", one.sha256), reverse=True)
 
 
+def is_here(folder: Path, sha256: str) -> bool:
+    """Whether the operator can read this bundle already, or has decided about it."""
+    return (folder / f"{sha256}.json").exists() or sha256 in _decisions(folder)
+
+
+def keep_announced(folder: Path, *, sha256: str, content: bytes) -> None:
+    """Keep what the office says it will ask for, so that it can be read before that."""
+    private_folder(folder)
+    write_file(folder / f"{sha256}.fab", content, is_private=True)
+    note = {"times": 0, "bytes": len(content)}
+    write_file(folder / f"{sha256}.json", json.dumps(note).encode(), is_private=True)
+
+
 def decide(folder: Path, clock: Clock, *, sha256: str, decision: Decision) -> str:
     """Approve or refuse a bundle, named by its hash or the beginning of it; returns the hash."""
     assert decision in (Decision.APPROVED, Decision.REFUSED), "the others are nobody's decisions"

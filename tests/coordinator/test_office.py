@@ -262,7 +262,7 @@ def test_a_new_model_reaches_the_nodes(tmp_path: Path) -> None:
         await loop.beat()
         await loop.beat()
         assert [(one.content, json.loads(one.card_json)) for one in arrived] == [
-            (b"weights", {"a": 1})
+            (b"weights", {"a": 1, "communities": [], "sha256": sha256})
         ]
 
     tell(tmp_path, story)
