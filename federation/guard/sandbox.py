@@ -27,7 +27,7 @@ from federation.guard.pipes import ChildFailed, Pipes
 
 SANDBOX_PROGRAM = "bwrap"
 CHILD_FILE = "/guard/child.py"
-HOME = "/tmp"  # noqa: S108 (inside the sandbox: its own, gone with it)
+HOME = "/scratch"  # inside the sandbox: its own, gone with it; nothing is installed below it
 NOBODY = "65534"
 WATCH_SECONDS = 0.1
 END_SECONDS = 10.0
@@ -202,6 +202,7 @@ def _environment(home: str) -> dict[str, str]:
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": home,
+        "TMPDIR": home,
         "LANG": "C.UTF-8",
         "FLWR_HOME": f"{home}/flwr",
         "FLWR_TELEMETRY_ENABLED": "0",
