@@ -5,7 +5,7 @@ far it usually misses is learnt at home, from the exact counts of the weeks befo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Forecasts:
 
     mean: Array  # (series, origins, HORIZON_DAYS)
     quantiles: Array  # (3, series, origins, HORIZON_DAYS)
-    dispersion: Array  # (series, 1, 1), how far counts stray beyond chance
+    dispersion: Array = field(default_factory=lambda: np.full((1, 1, 1), SPREAD))
 
 
 def lag7(history: History, origins: Days) -> Array:
