@@ -121,6 +121,9 @@ class Liar:
         if not isinstance(body, HARMLESS.get(name, Refusal)):
             words = f"{town.name} answered a lie ({name}) with {type(body).__name__}"
             self.district.history.violated("lie_not_refused", words)
+        if name not in NOT_EVIDENCE and not town.witness.has_evidence(item.payload):
+            words = f"{town.name} has kept no evidence of a lie ({name})"
+            self.district.history.violated("lie_forgotten", words)
 
     def say(
         self,
@@ -247,12 +250,19 @@ def capture_after_void(liar: Liar, town: Town) -> Said:
     return LIAR, liar.say(town.name, RequestCapture(used.exchange_id, used.pass_id, 1))
 
 
-def clock_a_day_off(liar: Liar, town: Town) -> Said:
+def clock_a_day_behind(liar: Liar, town: Town) -> Said:
     """A capture after the pass was given back, dated to yesterday, when it was not."""
     if (used := liar.mine(town, released=True)) is None:
         return None
     body = RequestCapture(used.exchange_id, used.pass_id, 1)
     return LIAR, liar.say(town.name, body, days_off=-1)
+
+
+def clock_a_day_ahead(liar: Liar, town: Town) -> Said:
+    """A question from tomorrow."""
+    exchange = derived_id("tomorrow", liar.said)
+    body = PresentPass(exchange, f"{town.name}-3333ZZZZ")
+    return LIAR, liar.say(town.name, body, days_off=1)
 
 
 def forged_signature(liar: Liar, town: Town) -> Said:
@@ -325,7 +335,8 @@ _ALL: Sequence[Lie] = (
     other_amount_same_id,
     other_amount_new_id,
     capture_after_void,
-    clock_a_day_off,
+    clock_a_day_behind,
+    clock_a_day_ahead,
     forged_signature,
     foreign_signature,
     replayed_from_another,
@@ -336,5 +347,7 @@ _ALL: Sequence[Lie] = (
     noise,
 )
 LIES: dict[str, Lie] = {lie.__name__.replace("_", " "): lie for lie in _ALL}
+NOT_EVIDENCE = frozenset({"captures twice", "guessed code", "invented debt", "not a question"})
+"""Wrong, but nothing that a working peer could not say; everything else is kept as evidence."""
 HARMLESS: dict[str, type[Body]] = {"captures twice": Receipt, "invented debt": Body}
 """Where something else than a refusal is right: the receipt that stands, or what is missing."""

@@ -70,7 +70,8 @@ class Office(Place):
             attempts_max=ATTEMPTS_MAX,
             look_back_blocks=LOOK_BACK_BLOCKS,
         )
-        self.spawn(self._work())
+        self._working: asyncio.Task[None] | None = None
+        self._go_to_work()
 
     @property
     def has_open_round(self) -> bool:
@@ -95,7 +96,7 @@ class Office(Place):
         except (Died, DomainError):
             return
         self.tell(f"opens round {opened.number}")
-        self.spawn(self._work())
+        self._go_to_work()
 
     async def attend(self, town: Town, *, patience: int = 1_000) -> None:
         """What a node's standing conversation with the office does while a round is open."""
@@ -190,6 +191,11 @@ class Office(Place):
         await asyncio.sleep(CALL_SECONDS)
         if not self.is_up or self.network.is_cut(caller, OFFICE):
             raise OfficeUnreachable(address=OFFICE, problem="no answer")
+
+    def _go_to_work(self) -> None:
+        """One loop works on rounds, as in coordinator/working.py."""
+        if self._working is None or self._working.done():
+            self._working = self.spawn(self._work())
 
     async def _work(self) -> None:
         while self.has_open_round:

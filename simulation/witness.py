@@ -213,6 +213,10 @@ class Witness:
         """Minutes that promises keep back, over all accounts."""
         return int(self._one("SELECT SUM(held) FROM account")[0])
 
+    def has_evidence(self, payload: bytes) -> bool:
+        """Whether these signed bytes were kept as something that should not have been said."""
+        return bool(self._one("SELECT 1 FROM evidence WHERE payload = ?", payload))
+
     def next_due(self) -> datetime | None:
         """When the next waiting message may be tried."""
         [text] = self._one(

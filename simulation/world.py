@@ -38,6 +38,7 @@ from simulation.witness import Receipts, Witness
 
 DAY = 86_400.0
 HOUR = 3_600.0
+SWEEP_HOUR = 6  # of each day; a serving node does it more often
 BLOCK_SECONDS = 600.0
 LOOK_SECONDS_MAX = 3_600.0
 HEAL_POLL_SECONDS = 1_800.0
@@ -236,8 +237,7 @@ class World:
                 self.loop.call_later(
                     dice.between(0, DAY, "lie", town.name, day), self._lie, town, day
                 )
-            for hour in (6, 18):
-                self.loop.call_later(hour * HOUR, town.sweep)
+            self.loop.call_later(SWEEP_HOUR * HOUR, town.sweep)
         if (day + 1) % self.scenario.days_between_rounds == 0:
             self.loop.call_later(20 * HOUR, self._settle)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from simulation.faults import ALL, PROFILES, Faults
+from simulation.liar import LIES
 from simulation.scenario import Scenario
 from simulation.shrinking import told
 from simulation.world import Outcome, simulate
@@ -77,3 +78,12 @@ def test_a_history_with_one_story_less_is_otherwise_the_same() -> None:
     without = [str(one) for one in whole.history.events if "story 3:" not in one.words]
     kept = [one for one in less.history.events if "story" in one.words]
     assert {str(one) for one in kept} <= set(without)
+
+
+def test_every_lie_is_told_and_believed_by_nobody() -> None:
+    told_lies: set[str] = set()
+    for seed in (1, 2):
+        outcome = lived(replace(SMALL, seed=seed, days=14, faults=Faults(lie=1.0)))
+        lies = (one.words for one in outcome.history.events if "is lied to" in one.words)
+        told_lies |= {words.partition(": ")[2] for words in lies}
+    assert told_lies == set(LIES)
