@@ -6,24 +6,28 @@ other one is refused.
 """
 
 import importlib.metadata
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 
 import httpx
-from flwr.app import Message
+from flwr.app import Context, Message
 from flwr.app.error import Error
 from flwr.common.constant import ErrorCode, SubStatus
 from flwr.proto.runtime_pb2 import AcquireTaskRequest, SendTaskHeartbeatRequest
 from flwr.supercore.constant import TaskType
+from flwr.supercore.fab import Fab
 from flwr.supercore.heartbeat import HeartbeatSender
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
     RuntimeVersionHttpInterceptor,
     SuperExecAuthHttpInterceptor,
 )
+from flwr.supercore.run import Run
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
@@ -32,6 +36,8 @@ from federation.guard.judge import Judge, Task
 
 FLOWER_VERSION = "1.41.0"
 POLL_SECONDS = 0.2
+PULL_SECONDS_MAX = 30.0  # for a message that lies on this machine already
+GIVEN_UP = 3  # exit status
 AWAY_SECONDS = 1.0  # between two questions to a SuperNode that does not answer
 METHOD = "/flwr.proto.Runtime/AcquireTask"
 COMPONENT = "SuperExec"
@@ -101,7 +107,7 @@ class Executor:
             client.close()
 
     def _answer(self, client: RuntimeHttpClient, is_stopped: threading.Event) -> None:
-        message, context, run, fab = pull_task_input(client)
+        message, context, run, fab = _pulled(client)
         task = Task(message, context, fab.content, run.fab_id, run.fab_version)
         status, details = SubStatus.COMPLETED, ""
         try:
@@ -119,6 +125,28 @@ class Executor:
             reply = Message(error, reply_to=message)
         push_message(client, reply, context)
         push_task_output(client=client, context=context, sub_status=status, details=details)
+
+
+def _pulled(client: RuntimeHttpClient) -> tuple[Message, Context, Run, Fab]:
+    """The task, or the end of this process, which is started again within seconds.
+
+    When the office is restarted just then, a task may be without its message; Flower would wait
+    hours for it, and every later task with it.
+    """
+    found: Future[tuple[Message, Context, Run, Fab]] = Future()
+
+    def pull() -> None:
+        try:
+            found.set_result(pull_task_input(client))
+        except Exception as failure:
+            found.set_exception(failure)
+
+    threading.Thread(target=pull, daemon=True).start()
+    try:
+        return found.result(PULL_SECONDS_MAX)
+    except Exception as failure:
+        _say(f"a task came without its message: {type(failure).__name__}")
+        os._exit(GIVEN_UP)  # the waiting thread cannot be ended in another way
 
 
 def _client(address: str, *interceptors: object) -> RuntimeHttpClient:

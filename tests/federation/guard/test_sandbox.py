@@ -56,7 +56,7 @@ def test_it_sees_the_export_and_no_other_file_of_the_node(tmp_path: Path) -> Non
                 found[path] = open(path).read(100)
             except OSError as error:
                 found[path] = type(error).__name__
-        folders = {{path: sorted(os.listdir(path)) for path in ("/", "/tmp", "/guard")}}
+        folders = {{path: sorted(os.listdir(path)) for path in ("/", "{HOME}", "/guard")}}
         export = Path(context.node_config["export"]).read_text()
         return answer(message, [found, folders, export, dict(context.node_config)])
         """,
@@ -147,9 +147,9 @@ def test_it_writes_nowhere_but_into_its_own_scratch(tmp_path: Path) -> None:
             tried["limit"] = type(error).__name__
         library = ctypes.CDLL(None, use_errno=True)
         tried["namespace"] = library.unshare(0x10000000)
-        tried["mount"] = library.mount(b"none", b"/tmp", b"tmpfs", 0, None)
+        tried["mount"] = library.mount(b"none", b"/scratch", b"tmpfs", 0, None)
         tried["user"] = os.getuid()
-        Path("/tmp/own").write_text("fine")
+        Path("{HOME}/own").write_text("fine")
         return answer(message, tried)
         """
     )
