@@ -186,7 +186,8 @@ COUNTS_NOT_COVERED: Mapping[str, Sequence[str]] = {
         "What is computed from the exact counts and leaves this house: a forecast that is "
         "published, which forecast this community uses, and, only where the operator said so "
         "(tell_errors), how far each missed: its node tells the office.",
-        "A request that is counted on two days or in two categories: it counts twice.",
+        "A request that is counted on two days or in two categories: it counts twice. So does one "
+        "of a resident above the weekly limit, for without it another would have entered.",
         "History that was imported as ready counts: nobody can tell any more whose requests "
         "they were, so for those days only the promise per request holds.",
     ],
@@ -195,7 +196,8 @@ COUNTS_NOT_COVERED: Mapping[str, Sequence[str]] = {
         "本社区诉求的总量及其增减趋势。",
         "由真实件数算出并传出本社区的内容：对外公布的预测、本节点告知区办公室的“采用哪种预测”，"
         "以及仅在运维人员允许时（tell_errors）告知的各方法误差。",
-        "在两天或两个类别中重复计数的诉求：按两件计。",
+        "在两天或两个类别中重复计数的诉求：按两件计。超过每周上限的居民的一件诉求也按两件计，"
+        "因为少了它，另一件就会计入。",
         "以现成件数导入的历史：已无法得知是谁的诉求，这些日期只有单件诉求的保证成立。",
     ],
 }

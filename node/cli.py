@@ -132,12 +132,18 @@ def import_panel(
         terms = exporting.terms_of(node.settings, [row.category for row in rows])
         first, last = min(row.date for row in rows), max(row.date for row in rows)
 
-        def take_over(session: Session) -> int:
-            noise.declare(session, node.clock, first_day=first, last_day=last, terms=terms)
-            return counting.import_history(session, rows)
+        def take_over(session: Session) -> tuple[int, set[str]]:
+            fixed = noise.declare(session, node.clock, first_day=first, last_day=last, terms=terms)
+            unseen = set(terms.categories) - set(fixed.categories)
+            return counting.import_history(session, rows), unseen
 
-        count = node.database.do(take_over)
+        count, unseen = node.database.do(take_over)
         sentence = f"{count} counts are in the books of the forecast."
+        if unseen:
+            named = ", ".join(sorted(unseen))
+            sentence = (
+                f"{sentence} Training will not see {named}: its categories were fixed before."
+            )
         try:
             exporting.refresh(node)
         except HistoryTooShort as short:  # kept: the days to come are added to them
