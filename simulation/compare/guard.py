@@ -1,33 +1,30 @@
-"""What each community would do with the federated model: adopt it, unless it is clearly worse.
+"""What each community would do with the federated model: use it, unless it was clearly worse.
 
-Judged as a node judges: on the validation weeks, with a model trained on the days before them.
+The rule is the node's (federation/evaluate.py): judged on the validation weeks, with a model that
+learnt from the days before them; a little of the 8-week mean is mixed in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from federation import engine
 from federation.data import History
-from federation.forecasts import Point, by_model, mean8, targets_of
+from federation.evaluate import CLEARLY_WORSE, MEAN8
+from federation.forecasts import Point, by_model, mean8, steadied, targets_of
 from federation.recipe import Recipe
 from simulation.compare.arms import Bench
 from simulation.compare.protocol import Protocol
 
-if TYPE_CHECKING:
-    from simulation.compare.study import Arm
-
-CLEARLY_WORSE = 1.05  # times mean8's error: 8 weeks are few, and a strict guard costs 0.5-2 %
-
 
 @dataclass(frozen=True)
 class Verdict:
-    """Who adopts what, and whether that was right on the test weeks."""
+    """Who uses what, and whether that was right on the test weeks."""
 
-    adopted: Mapping[str, str]  # community -> federated or mean8
-    total_mae: float  # on the test, each community by what it adopted
+    used: Mapping[str, str]  # community -> federated or mean8
+    total_mae: float  # on the test, each community by what it uses
     no_worse_share: float  # of communities, than the 8-week mean, on the test
     no_worse_unguarded_share: float
 
@@ -36,40 +33,31 @@ class Verdict:
             "total_mae": round(self.total_mae, 5),
             "no_worse_than_mean8": round(self.no_worse_share, 4),
             "no_worse_than_mean8_unguarded": round(self.no_worse_unguarded_share, 4),
-            "fell_back": sorted(name for name, arm in self.adopted.items() if arm == "mean8"),
+            "fell_back": sorted(name for name, arm in self.used.items() if arm == MEAN8),
         }
 
 
-def verdicts(bench: Bench, arms: Mapping[str, "Arm"]) -> Verdict | None:
+def verdicts(bench: Bench, federated: Sequence[Point]) -> Verdict | None:
     """Every community's decision; None where the history leaves no validation weeks."""
     before = bench.protocol.before()
     if before is None:
         return None
-    known = [before.known(history) for history in bench.panel.histories]
-    model = by_model(engine.federate(known, recipe=Recipe()).weights)
-    adopted = {
-        name: "federated"
-        if _error(model, history, before) <= CLEARLY_WORSE * _error(mean8, history, before)
-        else "mean8"
-        for name, history in zip(bench.panel.communities, bench.panel.histories, strict=True)
-    }
-    errors = {
-        arm: {
-            place: float(
-                np.mean([one.by_community[place]["total_mae"] for one in arms[arm].judged])
-            )
-            for place in adopted
-        }
-        for arm in ("federated", "mean8")
-    }
-    chosen = {place: errors[arm][place] for place, arm in adopted.items()}
-    no_worse = [chosen[place] <= errors["mean8"][place] for place in adopted]
-    unguarded = [errors["federated"][place] <= errors["mean8"][place] for place in adopted]
+    histories = bench.panel.histories
+    model = engine.federate([before.known(one) for one in histories], recipe=Recipe()).weights
+    earlier = steadied(by_model(model))
+    used, errors, simple, plain = {}, [], [], []
+    for name, history, point in zip(bench.panel.communities, histories, federated, strict=True):
+        limit = CLEARLY_WORSE[MEAN8] * _error(mean8, history, before)
+        used[name] = "federated" if _error(earlier, history, before) <= limit else MEAN8
+        simple.append(_error(mean8, history, bench.protocol))
+        plain.append(_error(point, history, bench.protocol))
+        mixed = _error(steadied(point), history, bench.protocol)
+        errors.append(mixed if used[name] == "federated" else simple[-1])
     return Verdict(
-        adopted,
-        float(np.mean(list(chosen.values()))),
-        float(np.mean(no_worse)),
-        float(np.mean(unguarded)),
+        used,
+        float(np.mean(errors)),
+        float(np.mean(np.array(errors) <= np.array(simple))),
+        float(np.mean(np.array(plain) <= np.array(simple))),
     )
 
 

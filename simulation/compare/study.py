@@ -9,7 +9,7 @@ import numpy as np
 
 from federation import engine
 from federation.data import HISTORY_DAYS_MIN, HORIZON_DAYS
-from federation.forecasts import by_model, targets_of
+from federation.forecasts import Point, by_model, targets_of
 from federation.recipe import LOCAL_STEPS, Recipe
 from federation.weights import Weights
 from simulation.compare.arms import ARMS, TOGETHER, UNSEEDED, Bench, Federate, Result
@@ -91,6 +91,7 @@ def compare(
     found: dict[str, Arm] = {}
     rounds: list[tuple[int, Weights]] = []
     example: Mapping[str, Any] | None = None
+    points: Sequence[Point] = ()
     for name, arm, seed, options in _plan(request):
         if arm == "federated" and seed == 0:
             options = {**options, "on_round": _keeper(rounds)}
@@ -102,10 +103,9 @@ def compare(
         outcome.judged.append(judge(panel, protocol, forecasts))
         outcome.bytes_per_community = result.bytes_per_community
         if arm == "federated" and seed == 0:
-            example = _example(panel, protocol, forecasts)
+            example, points = _example(panel, protocol, forecasts), result.points
         step(name)
-    together = "federated" in request.arms
-    guard = verdicts(bench, found) if together and "mean8" in request.arms else None
+    guard = verdicts(bench, points) if points else None
     cold = _cold_start(bench) if {"local", "zero_shot"} <= set(request.arms) else []
     step("guard, rounds, cold start")
     notes = (*panel.notes, *protocol.notes(), *_own_notes(request, weather))

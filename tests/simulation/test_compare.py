@@ -20,13 +20,13 @@ from simulation.compare.tables import Panel, read_table
 from simulation.compare.weather import Weather
 from simulation.refusals import ArmImpossible, PanelInvalid, PanelTooShort
 
-DAYS = 300
+DAYS = 220
 
 
 @pytest.fixture(scope="module")
 def panel(tmp_path_factory: pytest.TempPathFactory) -> Panel:
     path = tmp_path_factory.mktemp("panel") / "city.csv"
-    write_city(path, communities=5, days=DAYS, seed=4)
+    write_city(path, communities=3, days=DAYS, seed=4)
     return read_table(path)
 
 
@@ -108,7 +108,7 @@ def test_the_noise_is_what_it_says() -> None:
 
 
 def test_the_command_ends_with_one_json_line_and_leaves_a_page(tmp_path: Path) -> None:
-    write_city(tmp_path / "city.csv.gz", communities=4, days=250, seed=1)
+    write_city(tmp_path / "city.csv.gz", communities=3, days=200, seed=1)
     out = tmp_path / "out"
     arguments = ["compare", "--panel", str(tmp_path / "city.csv.gz"), "--seeds", "2"]
     arguments += ["--epsilon", "1", "--epsilon", "4", "--out", str(out), "--json"]
@@ -119,7 +119,7 @@ def test_the_command_ends_with_one_json_line_and_leaves_a_page(tmp_path: Path) -
     for arm in figures["arms"].values():
         assert {*METRICS, "seconds", "bytes_per_community", "by_community"} <= set(arm)
         assert all(np.isfinite(arm[name]) for name in METRICS)
-        assert len(arm["by_community"]) == 4
+        assert len(arm["by_community"]) == 3
         assert all(low <= high for low, high in arm["spread"].values())
     assert set(figures["arms"]["federated_private"]["by_epsilon"]) == {"1", "4"}
     assert figures["arms"]["lag7"]["bytes_per_community"] == 0
@@ -143,7 +143,7 @@ def test_some_arms_and_a_repeatable_answer(panel: Panel) -> None:
 
 def test_one_community_has_nobody_to_federate_with(tmp_path: Path) -> None:
     path = tmp_path / "one.csv"
-    write_city(path, communities=1, days=200, seed=1)
+    write_city(path, communities=1, days=160, seed=1)
     arguments = ["compare", "--panel", str(path), "--seeds", "1", "--out", str(tmp_path), "--json"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
