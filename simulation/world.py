@@ -19,13 +19,12 @@ from typing import Any
 import structlog
 
 from node.kernel.clock import VirtualClock
-from node.ledger.audit import audit_ledger
 from node.peer.book import PeerBook
-from node.settlement.service import audit_receipts
 from simulation import acts
 from simulation.faults import Dice
 from simulation.founding import directory_of, keys_of, known_peer, office_file, town_file
 from simulation.history import History
+from simulation.inspection import Inspection
 from simulation.liar import Liar
 from simulation.network import Network
 from simulation.office import OFFICE, Office
@@ -108,6 +107,7 @@ class World:
         self._errands: list[asyncio.Task[None]] = []
         self.keys = {name: keys_of(scenario.seed, name) for name in (*scenario.names, LIAR)}
         self._build(town_kind)
+        self.inspection = Inspection(self.towns, self.receipts, self.chain, self.history)
 
     def run(self) -> Outcome:
         """Live all days, heal, compare."""
@@ -198,7 +198,7 @@ class World:
         for day in range(self.scenario.days):
             self._begin_day(day)
             await asyncio.sleep(DAY)
-            self._daily_check()
+            self.inspection.daily()
         await self._heal()
 
     def _begin_stories(self) -> None:
@@ -325,8 +325,8 @@ class World:
         self._settle()
         await self._until("the last round never ends", lambda: not self.office.has_open_round)
         await self._until("the chain is never read to its end", self._is_read)
-        self._daily_check()
-        self._final_check()
+        self.inspection.daily()
+        self.inspection.final()
 
     async def _until(self, words: str, is_done: Callable[[], bool]) -> None:
         for _ in range(round(HEAL_DAYS_MAX * DAY / HEAL_POLL_SECONDS)):
@@ -348,67 +348,6 @@ class World:
         return self._is_drained() and all(
             town.witness.settled() == balances[number] for number, town in enumerate(self.towns, 1)
         )
-
-    def _daily_check(self) -> None:
-        """Replay every journal, and compare what two communities say of one exchange."""
-        for town in self.towns:
-            if not town.is_up:
-                continue
-            town.witness.after_restart()
-            with town.database.read() as session:
-                audit, problem = audit_ledger(session), audit_receipts(session)
-            if not audit.ok or problem:
-                words = f"{town.name}: {audit.problem or problem}"
-                self.history.violated("audit_failed", words)
-        self._compare_exchanges()
-
-    def _compare_exchanges(self) -> None:
-        """Home and host do not contradict each other about any exchange, whatever is on its way."""
-        passes = {town.name: town.witness.pass_states() for town in self.towns}
-        for town in self.towns:
-            for exchange, (home_name, state) in town.witness.visits().items():
-                if home_name == LIAR:
-                    continue
-                at_home = passes[home_name].get(exchange, "unbound")
-                if at_home not in POSSIBLE_AT_HOME[state]:
-                    words = (
-                        f"visit {exchange[:8]} is {state} at {town.name}, "
-                        f"its pass is {at_home} at {home_name}"
-                    )
-                    self.history.violated("sides_contradict", words)
-
-    def _final_check(self) -> None:
-        """Nothing is on its way: positions mirror each other, the chain equals the books."""
-        clearing = {town.name: town.witness.clearing() for town in self.towns}
-        for one in clearing:
-            for other in clearing:
-                if one < other and clearing[one][other] != -clearing[other][one]:
-                    words = (
-                        f"{one} shows {clearing[one][other]} for {other}, "
-                        f"{other} shows {clearing[other][one]} for {one}"
-                    )
-                    self.history.violated("positions_differ", words)
-        halves = self.receipts.debts.keys() ^ self.receipts.credits.keys()
-        for exchange in sorted(halves):
-            debt = self.receipts.debts.get(exchange) or self.receipts.credits[exchange]
-            if LIAR not in (debt.debtor, debt.creditor):
-                words = f"{exchange[:8]}: only one side has {debt}"
-                self.history.violated("minutes_lost", words)
-        if sum(self.chain.balances().values()) != 0:
-            self.history.violated("chain_sum", "the chain's balances do not sum to zero")
-
-
-_OPEN_OR_OVER = {"accepted", "expired"}
-POSSIBLE_AT_HOME = {
-    "presented": {"unbound", "accepted", "expired"},
-    "accepted": _OPEN_OR_OVER,
-    "delivered": _OPEN_OR_OVER,
-    "confirmed": {"accepted", "captured", "expired"},
-    "captured": {"captured"},
-    "released": {"unbound", "accepted", "released", "expired"},
-    "refused": {"unbound", "expired"},
-}
-"""What a pass may be at home while its visit is so at the host."""
 
 
 @contextmanager
