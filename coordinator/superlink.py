@@ -31,6 +31,7 @@ FILE_POLL_SECONDS = 0.5  # a look into a folder costs nothing ...
 STATUS_POLL_SECONDS = 10.0  # ... asking Flower's command line costs a second of processor time
 REASON_CHARACTERS_MAX = 400
 CONNECTION = "district"
+RESTARTED = "the training service was restarted."
 RESULT_FILES_BYTES_MAX = 1024 * 1024
 
 
@@ -210,13 +211,16 @@ class SuperLink:
             if (outcome := _outcome(folder, run_id)) is not None:
                 return outcome
             if self._process_starts != starts:
-                raise TrainingFailed(run=run_id, reason="the training service was restarted.")
+                raise TrainingFailed(run=run_id, reason=RESTARTED)
             if time.monotonic() < next_status:
                 continue
             if (end := await self._end_of(run_id)) is not None:
                 if (outcome := _outcome(folder, run_id)) is not None:
                     return outcome
-                raise TrainingFailed(run=run_id, reason=end)
+                is_restarted = (
+                    self._process_starts != starts
+                )  # while Flower's answer was on its way
+                raise TrainingFailed(run=run_id, reason=RESTARTED if is_restarted else end)
             next_status = time.monotonic() + STATUS_POLL_SECONDS
         raise TrainingTooSlow(run=run_id, seconds=int(plan.deadline_seconds))
 

@@ -24,6 +24,7 @@ from node.kernel.process import (
 # A SuperNode that died uncleanly counts as online until its heartbeat lapses, up to 90 s; until
 # then the SuperLink refuses its restart and it ends at once.
 RESTART_DELAY_SECONDS = 10.0
+GUARD_RESTART_DELAY_SECONDS = 2.0  # nobody refuses it
 SECRET_BYTES = 32
 CHECK_SECONDS = 30.0
 
@@ -69,7 +70,7 @@ class GuardedSuperNode:
             [sys.executable, "-m", "federation.guard", str(_guard_file(place))],
             _environment(place.directory),
             place.directory / "guard.log",
-            restart_delay_seconds=RESTART_DELAY_SECONDS,
+            restart_delay_seconds=GUARD_RESTART_DELAY_SECONDS,
         )
 
     @property

@@ -1,7 +1,10 @@
 """A malicious app, deliberately approved: what it reaches, and what ends it."""
 
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -263,3 +266,35 @@ def test_a_child_takes_one_task() -> None:
     assert child.process.returncode is not None
     with pytest.raises(ValueError, match="closed"):
         child.run(task, is_gone=lambda: False)
+
+
+GUARD = """
+import sys, time
+from federation.guard.sandbox import Limits, start
+child = start(limits=Limits(), is_contained=True, warm=())
+print(child.inner_pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_guard_that_is_killed_leaves_no_child_behind() -> None:
+    guard = subprocess.Popen([sys.executable, "-c", GUARD], stdout=subprocess.PIPE, text=True)
+    try:
+        assert guard.stdout is not None
+        child = Path("/proc") / guard.stdout.readline().strip() / "cmdline"
+        assert child.read_bytes()
+    finally:
+        guard.kill()
+        guard.wait()
+    deadline = time.monotonic() + 10
+    while _still_runs(child):
+        assert time.monotonic() < deadline, "the sandbox outlived its guard"
+        time.sleep(0.05)
+
+
+def _still_runs(command_line: Path) -> bool:
+    """One that has ended has no command line, collected or not."""
+    try:
+        return bool(command_line.read_bytes())
+    except OSError:
+        return False
