@@ -142,3 +142,23 @@ def test_what_was_sent_into_a_stall_lands_once(
     assert abroad.chain.wait(prepared.hash, 10).succeeded
     assert abroad.balances(1, 2) == [-90, 90]
     assert len(abroad.chain.settled_batches(0, 10**9)) == 1
+
+
+def test_two_relays_race_with_the_same_batch_and_one_lands(abroad: District, anvil: Anvil) -> None:
+    batch = abroad.batch({1: -90, 2: 90})
+    signatures = abroad.signatures(batch)
+    anvil.ask("evm_setAutomine", False)
+    both = [
+        abroad.chain.prepare_settle(batch, signatures, sender_key=key)
+        for key in (OFFICE_KEY, STRANGER_KEY)
+    ]
+    for prepared in both:
+        abroad.chain.send(prepared)
+    anvil.ask("evm_mine")
+    receipts = [abroad.chain.receipt(prepared.hash) for prepared in both]
+    assert sorted(one.succeeded for one in receipts if one is not None) == [False, True]
+    anvil.ask("evm_setAutomine", True)
+    assert abroad.balances(1, 2) == [-90, 90]
+    (settled,) = abroad.chain.settled_batches(0, 10**9)
+    assert settled.round_id == batch.round_id, "the one that lost sees it here"
+    assert refused(lambda: abroad.prepare(batch, signatures))[0] == "chain.stale_sequence"

@@ -1,4 +1,4 @@
-"""What holds after any sequence of acts: forge's fuzz and invariant tests, and that they can fail."""
+"""What holds after any sequence of acts: forge's fuzz and invariants, and that they can fail."""
 
 import os
 import shutil

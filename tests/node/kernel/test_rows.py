@@ -1,0 +1,125 @@
+"""Kept rows: nobody reads an older row than was written, and what is undone leaves no trace."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from node.kernel.clock import VirtualClock
+from node.kernel.db import Base, Database, open_engine
+from node.kernel.errors import DomainError
+from node.kernel.ids import derived_id
+from node.ledger import service as ledger
+from node.ledger.model import ACCOUNT, ACCOUNTS, ENTRY, Unit
+
+CLOCK = VirtualClock()
+PAYER, PAYEE = derived_id("payer"), derived_id("payee")
+
+
+class No(DomainError):
+    code = "test.no"
+    message = "No."
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path / 'books.sqlite'}"
+    engine = open_engine(url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    database = Database(url, clock=CLOCK)
+    database.do(open_accounts)
+    yield database
+    database.close()
+
+
+def open_accounts(session: Session) -> None:
+    for account_id in (PAYER, PAYEE):
+        ledger.open_account(
+            session, account_id=account_id, unit=Unit.MINUTES, kind="resident", owner="x", floor=-90
+        )
+
+
+def pay(session: Session, number: int, *, amount: int = 10) -> int:
+    return ledger.transfer(
+        session,
+        CLOCK,
+        entry_id=derived_id("entry", number),
+        payer_id=PAYER,
+        payee_id=PAYEE,
+        amount=amount,
+        reason="exchange",
+    )
+
+
+def stored(session: Session) -> int:
+    found: int = session.execute(
+        select(ACCOUNT.c.balance).where(ACCOUNT.c.id == PAYEE)
+    ).scalar_one()
+    return found
+
+
+def test_any_other_statement_sees_what_is_kept(database: Database) -> None:
+    def command(session: Session) -> list[int]:
+        seen = []
+        for number in range(3):
+            pay(session, number)
+            seen.append(stored(session))
+        seen.append(session.execute(select(func.count()).select_from(ENTRY)).scalar_one())
+        return seen
+
+    assert database.do(command) == [10, 20, 30, 3]
+    with database.read() as session:
+        assert stored(session) == 30
+
+
+def test_a_row_that_another_statement_changed_is_read_again(database: Database) -> None:
+    def command(session: Session) -> int:
+        pay(session, 0)
+        session.execute(update(ACCOUNT).where(ACCOUNT.c.id == PAYEE).values(floor=-7))
+        account = ACCOUNTS.get(session, PAYEE)
+        assert account is not None
+        return account.floor
+
+    assert database.do(command) == -7
+
+
+def test_a_stale_row_cannot_be_changed(database: Database) -> None:
+    def command(session: Session) -> None:
+        account = ACCOUNTS.get(session, PAYEE)
+        assert account is not None
+        session.execute(update(ACCOUNT).values(floor=-7))
+        ACCOUNTS.change(session, account, balance=5)
+
+    with pytest.raises(AssertionError, match="read again"):
+        database.do(command)
+    with database.read() as session:
+        assert stored(session) == 0
+
+
+def test_a_refusal_undoes_its_own_command_alone(database: Database) -> None:
+    """Method: the first command keeps the writer busy, so that the others share a batch."""
+
+    def refused(session: Session) -> None:
+        pay(session, 99, amount=50)
+        raise No
+
+    answers = [
+        database.write(refused if number == 2 else lambda session, n=number: pay(session, n))
+        for number in range(5)
+    ]
+    outcomes = [answer.exception() for answer in answers]
+    assert [type(outcome) for outcome in outcomes] == [type(None)] * 2 + [No] + [type(None)] * 2
+    with database.read() as session:
+        assert stored(session) == 40
+        assert session.execute(select(func.count()).select_from(ENTRY)).scalar_one() == 4
+
+
+def test_a_repeat_in_the_same_transaction_finds_the_first(database: Database) -> None:
+    assert database.do(lambda session: [pay(session, 1), pay(session, 1), pay(session, 2)]) == [
+        1,
+        1,
+        2,
+    ]
