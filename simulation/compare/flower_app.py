@@ -112,7 +112,8 @@ def _rounds(grid: Grid, recipe: Recipe, on_round: OnRound | None, *, clients: in
         answers = list(grid.send_and_receive(questions, timeout=ROUND_TIMEOUT_SECONDS))
         sound = [answer.content for answer in answers if not answer.has_error()]
         if len(sound) < clients:
-            reason = f"round {number} brought {len(sound)} of {clients} results"
+            odd = next((one.error.reason for one in answers if one.has_error()), "no answer")
+            reason = f"round {number} brought {len(sound)} of {clients} results ({odd})"
             raise ArmImpossible(arm="federated", reason=reason)
         counted = [(_as_weights(one.array_records["arrays"]), _examples(one)) for one in sound]
         weights = weights_of.average(counted)
