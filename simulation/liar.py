@@ -93,14 +93,13 @@ class Liar:
         self.used.append(used)
         await asyncio.sleep(random.uniform(3_600, 40_000))
         if random.random() < 0.3:
-            used.is_released = True
-            await self._ask(town, ReleasePass(exchange_id, used.pass_id))
+            released = await self._ask(town, ReleasePass(exchange_id, used.pass_id))
+            used.is_released = isinstance(released, PassReleased)
         else:
             used.minutes = random.randint(1, used.minutes_up_to)
-            used.capture = self.say(
-                town.name, RequestCapture(exchange_id, used.pass_id, used.minutes)
-            )
-            await self._tell(town, LIAR, used.capture)
+            asked = self.say(town.name, RequestCapture(exchange_id, used.pass_id, used.minutes))
+            if isinstance(await self._tell(town, LIAR, asked), Receipt):
+                used.capture = asked  # else it is not known to be captured: no ground for a lie
 
     async def lie_to(self, town: Town, day: int) -> None:
         """One lie from the table; whatever it is, nothing may move."""
