@@ -16,7 +16,6 @@ GENERATED = ("_pb2.py", "_pb2_grpc.py", "_pb2.pyi")
 LINES_MAX = 400
 LONG_FOR_A_REASON = {
     "coordinator/cli.py": "one short function a command, read as one --help",
-    "node/migrations/versions/0001_first_shape.py": "the first shape of all tables, never edited",
 }
 """Files that are longer than LINES_MAX, and why one file reads better than two."""
 
@@ -26,7 +25,13 @@ TIME_AND_CHANCE = {  # where the program may ask for them, and why
     "contracts/devchain.py": "a program's edge: it hands the system's time in",
     "federation/client_app.py": "an edge: Flower starts it, nobody can hand a clock in",
     "federation/server_app.py": "an edge: Flower starts it, nobody can hand a clock in",
+    "federation/secagg/vault.py": "an edge: a file's age, in the app that Flower starts",
+    "federation/guard/bundles.py": "an edge: the guard is a program of its own",
+    "federation/guard/judge.py": "an edge: the guard is a program of its own",
 }
+LONG_FUNCTIONS = {"federation/step.py take_steps": "one compiled kernel, read in its order"}
+"""Functions that are longer than a screen, and why one reads better than two."""
+
 TEXT = {".py", ".proto", ".sol", ".mjs", ".js", ".css", ".html", ".md", ".toml", ".yml", ".sh"}
 
 
@@ -138,14 +143,15 @@ def lines_that_ask(module: ast.Module) -> Iterator[int]:
 
 def test_a_function_fits_a_screen() -> None:
     long = [
-        f"{name}:{one.lineno} {one.name}"
+        f"{name} {one.name}"
         for name in python_files()
         for one in ast.walk(tree(name))
         if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
         and (one.end_lineno or one.lineno) - one.lineno >= 70
         and "migrations/versions" not in name
     ]
-    assert long == []
+    assert sorted(set(long) - LONG_FUNCTIONS.keys()) == []
+    assert sorted(LONG_FUNCTIONS.keys() - set(long)) == [], "take it off the list"
 
 
 def test_every_module_says_what_lives_in_it() -> None:

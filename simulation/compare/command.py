@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -103,16 +103,20 @@ def compare(
             federate=_engine(engine),
             step=step,
         )
-    sheet = Console()
-    sheet.width = max(sheet.width, TABLE_WIDTH if not sheet.is_terminal else 0)
-    sheet.print(terminal_table(findings))
     figures = json.dumps(summary(findings), ensure_ascii=False)
+    _show(terminal_table(findings))
     write_file(folder / "summary.json", (figures + "\n").encode())
     write_file(folder / "report.html", render(findings).encode())
     words.print(f"报告 Report: {escape((folder / 'report.html').as_uri())}")
     if as_json:
         sys.stdout.write(figures + "\n")
         sys.stdout.flush()
+
+
+def _show(table: RenderableType) -> None:
+    sheet = Console()
+    sheet.width = max(sheet.width, TABLE_WIDTH if not sheet.is_terminal else 0)
+    sheet.print(table)
 
 
 def _chosen(arms: str | None) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """A second contract carries on: every balance as it stood, and nothing moves on the first again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,10 @@ def test_a_consent_for_the_first_is_none_for_the_second(district: District) -> N
 def test_only_all_of_it_and_only_once_and_only_to_the_named_one(district: District) -> None:
     district.settle({1: -90, 2: 90})
     old, new = district.chain.contract_address, second(district)
-    carry = lambda numbers, key=OFFICE_KEY: refused(  # noqa: E731
-        lambda: new.prepare_carry_over(old, numbers, sender_key=key)
-    )[0]
+
+    def carry(numbers: Sequence[int], key: bytes = OFFICE_KEY) -> str:
+        return refused(lambda: new.prepare_carry_over(old, numbers, sender_key=key))[0]
+
     assert carry(NUMBERS) == "chain.not_the_successor"
     retire(district, new.contract_address)
     assert carry([0, 3]) == "chain.incomplete_carry_over"

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from node.exchange import home, host
 from node.exchange.home import SETTLED
 from node.exchange.host import PARTIES
-from node.exchange.model import Pass, Visit
+from node.exchange.model import Pass, Visit, VisitRow
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Base, Database, open_engine
 from node.kernel.ids import derived_id
@@ -282,7 +282,7 @@ class District:
         for party in parties:
             self.host.do(partial(self._confirm, exchange_id=exchange_id(number), party=party))
 
-    def _confirm(self, session: Session, *, exchange_id: UUID, party: str) -> Visit:
+    def _confirm(self, session: Session, *, exchange_id: UUID, party: str) -> VisitRow:
         return host.confirm(
             session, self.clock, self.host.sealer, exchange_id=exchange_id, party=party
         )

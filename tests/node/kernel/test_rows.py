@@ -1,6 +1,7 @@
 """Kept rows: nobody reads an older row than was written, and what is undone leaves no trace."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_a_refusal_undoes_its_own_command_alone(database: Database) -> None:
         raise No
 
     answers = [
-        database.write(refused if number == 2 else lambda session, n=number: pay(session, n))
+        database.write(refused if number == 2 else partial(pay, number=number))
         for number in range(5)
     ]
     outcomes = [answer.exception() for answer in answers]
