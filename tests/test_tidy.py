@@ -29,7 +29,10 @@ TIME_AND_CHANCE = {  # where the program may ask for them, and why
     "federation/guard/bundles.py": "an edge: the guard is a program of its own",
     "federation/guard/judge.py": "an edge: the guard is a program of its own",
 }
-LONG_FUNCTIONS = {"federation/step.py take_steps": "one compiled kernel, read in its order"}
+LONG_FUNCTIONS = {
+    "federation/step.py take_steps": "one compiled kernel, read in its order",
+    "simulation/compare/command.py compare": "one paragraph an option, read as one --help",
+}
 """Functions that are longer than a screen, and why one reads better than two."""
 
 TEXT = {".py", ".proto", ".sol", ".mjs", ".js", ".css", ".html", ".md", ".toml", ".yml", ".sh"}
