@@ -254,8 +254,9 @@ class MemberServices:
         await node.database.run(count)
 
     def _report(self) -> Report:
+        folder = forecast_folder(self._node.settings.directory)
         with self._node.database.read() as session:
-            judged, newest = forecast.latest(session), registry.newest_sha256(session)
+            judged, newest = forecast.latest(session), registry.newest_sha256(session, folder)
             tells = self._node.settings.tell_errors
             told = telling.told(session, model_sha256=newest, tells=tells)
         return Report(

@@ -68,8 +68,8 @@ async def _compare(house: House, evaluation_id: UUID, runner: Runner) -> Evaluat
     arguments = ["--export", str(exports.full), "--out", str(answer)]
     with house.database.read() as session:
         model = registry.in_use(session)
-    if model is not None:
-        arguments += ["--model", str(registry.path_of(folder, model.sha256))]
+    if model is not None and (file := registry.path_of(folder, model.sha256)).is_file():
+        arguments += ["--model", str(file)]
         if registry.card_of(model).get("privacy", {}).get("mechanism") == "counts":
             arguments.append("--fine-tune")  # learned from noise: at home it meets exact counts
     if exports.terms is not None:

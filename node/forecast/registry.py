@@ -77,9 +77,10 @@ def in_use(session: Session) -> FederatedModel | None:
     return next(iter(models(session)), None)
 
 
-def newest_sha256(session: Session) -> str:
-    """What the office is told that we have; empty before any came."""
-    return next((model.sha256 for model in models(session)), "")
+def newest_sha256(session: Session, folder: Path) -> str:
+    """What the office is told that we have; empty before any came, or once its file is lost."""
+    newest = next((model.sha256 for model in models(session)), "")
+    return newest if newest and path_of(folder, newest).is_file() else ""
 
 
 def card_of(model: FederatedModel) -> dict[str, Any]:

@@ -172,9 +172,13 @@ def test_the_operator_goes_back_to_an_earlier_model(house: ClientHouse) -> None:
     listed = house.client.get("/api/forecast/models", headers=house.bearer(Role.CLERK)).json()
     assert (listed["in_use"], listed["held"]) == (hashes[0], hashes[0])
     with house.database.read() as session:
-        assert registry.newest_sha256(session) == hashes[1]
+        assert registry.newest_sha256(session, folder) == hashes[1]
     house.post_form("/forecast/models", page="/forecast/models", sha256="newest")
     assert compare(house, answer())[0][5].endswith(f"{hashes[1]}.npz")
+    registry.path_of(folder, hashes[1]).unlink()  # lost with a disk: done without, asked for again
+    assert "--model" not in compare(house, answer())[0]
+    with house.database.read() as session:
+        assert registry.newest_sha256(session, folder) == ""
     house.open_browser(house.resident("Li"))
     refused = house.post_form("/forecast/models", page="/forecast/models", sha256="newest")
     assert refused.status_code == 403
