@@ -1,7 +1,7 @@
 """What each community would do with the federated model: use it, unless it was clearly worse.
 
 The rule is the node's (federation/evaluate.py): judged on the validation weeks, with a model that
-learnt from the days before them; a little of the 8-week mean is mixed in.
+learnt from the days before them; where it did not clearly win, some of the 8-week mean is mixed in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 from federation import engine
 from federation.data import History
-from federation.evaluate import CLEARLY_WORSE, MEAN8
+from federation.evaluate import CLEARLY_BETTER, CLEARLY_WORSE, MEAN8
 from federation.forecasts import Point, by_model, mean8, steadied, targets_of
 from federation.recipe import Recipe
 from simulation.compare.arms import Bench
@@ -44,15 +44,19 @@ def verdicts(bench: Bench, federated: Sequence[Point]) -> Verdict | None:
         return None
     histories = bench.panel.histories
     model = engine.federate([before.known(one) for one in histories], recipe=Recipe()).weights
-    earlier = steadied(by_model(model))
+    earlier = by_model(model)
     used, errors, simple, plain = {}, [], [], []
     for name, history, point in zip(bench.panel.communities, histories, federated, strict=True):
-        limit = CLEARLY_WORSE[MEAN8] * _error(mean8, history, before)
-        used[name] = "federated" if _error(earlier, history, before) <= limit else MEAN8
+        ratio = _error(earlier, history, before) / max(_error(mean8, history, before), 1e-9)
+        used[name] = "federated" if ratio <= CLEARLY_WORSE[MEAN8] else MEAN8
         simple.append(_error(mean8, history, bench.protocol))
         plain.append(_error(point, history, bench.protocol))
-        mixed = _error(steadied(point), history, bench.protocol)
-        errors.append(mixed if used[name] == "federated" else simple[-1])
+        if used[name] == MEAN8:
+            errors.append(simple[-1])
+        elif ratio <= CLEARLY_BETTER:
+            errors.append(plain[-1])
+        else:
+            errors.append(_error(steadied(point), history, bench.protocol))
     return Verdict(
         used,
         float(np.mean(errors)),
