@@ -1,5 +1,6 @@
 """`python -m federation.guard FILE`: what node/forecast/supernode.py starts beside a SuperNode."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -21,8 +22,12 @@ def main() -> int:
             raise SandboxMissing(reason=problem)
         own = own_sha256() if config.approve_own_bundle else None
         judge = Judge(config, Bundles(config.bundles, own))
-        judge.bundles.prepare()
-        Executor(judge).run()
+        judge.prepare()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        try:
+            Executor(judge).run()
+        finally:
+            judge.close()
     except ForecastError as refusal:
         print(f"{refusal.code}: {refusal}", file=sys.stderr)  # noqa: T201 (the answer)
         return 2

@@ -6,6 +6,7 @@ Nothing here talks to Flower's services; executor.py brings tasks and takes answ
 import contextlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -110,12 +111,20 @@ class Judge:
         task.context.state = state
         return answer.content
 
+    def prepare(self) -> None:
+        """Begin clean: what a guard that was killed left behind is thrown away."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self.bundles.prepare()
+
     def warm(self, *, is_training_next: bool) -> None:
         """Have the next child wait with everything imported; it takes one task only."""
         if self._waiting is None:
             modules = READY_TO_TRAIN if is_training_next else READY
             self._waiting = start(
-                limits=self.limits, is_contained=self.config.sandbox, warm=modules
+                limits=self.limits,
+                is_contained=self.config.sandbox,
+                warm=modules,
+                scratch_in=self._scratch,
             )
             self._trains, self._idle_since = is_training_next, time.monotonic()
 
@@ -192,6 +201,10 @@ class Judge:
             vault.unlink(missing_ok=True)
         else:
             write_whole(vault, content)
+
+    @property
+    def _scratch(self) -> Path:
+        return self.config.vault.parent / "scratch"
 
     def _vault_of(self, run_id: str) -> Path:
         return self.config.vault / f"{run_id}.kept"

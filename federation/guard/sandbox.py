@@ -116,11 +116,14 @@ class Child:
 
 
 def start(
-    *, limits: Limits, is_contained: bool, warm: Sequence[str], site: Sequence[str] = ()
+    *, limits: Limits, is_contained: bool, warm: Sequence[str], scratch_in: Path | None = None
 ) -> Child:
-    """A child that imports what `warm` names and waits for its one task."""
-    site = list(site or site_folders())
-    scratch = None if is_contained else Path(tempfile.mkdtemp(prefix="linli-training-"))
+    """A child that imports what `warm` names and waits for its one task.
+
+    Without a sandbox its scratch is a new folder in `scratch_in`, gone with it.
+    """
+    site = site_folders()
+    scratch = None if is_contained else _new_folder(scratch_in)
     orders = {
         "home": str(scratch or HOME),
         "site": site,
@@ -144,6 +147,12 @@ def start(
         os.close(telling)
         inner_pid = _inner_pid(told)
     return Child(process, limits, inner_pid=inner_pid, scratch=None)
+
+
+def _new_folder(parent: Path | None) -> Path:
+    if parent is not None:
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="app-", dir=parent))
 
 
 def sandbox_problem() -> str | None:

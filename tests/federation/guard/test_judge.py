@@ -45,7 +45,7 @@ def config(tmp_path: Path, write_export: WriteExport) -> GuardConfig:
 def judge_of(config: GuardConfig, *approved: bytes, own: str | None = None) -> Judge:
     """A judge whose operator has approved these bundles."""
     judge = Judge(config, Bundles(config.bundles, own))
-    judge.bundles.prepare()
+    judge.prepare()
     hashes = [judge.bundles.note_asked(one, run_id="1") for one in approved]
     decisions = {one: {"decision": "approved", "at": ""} for one in hashes}
     (config.bundles / "decisions.json").write_text(json.dumps(decisions))
@@ -115,6 +115,7 @@ def test_a_bundle_with_one_byte_changed_is_not_even_imported(
     with pytest.raises(ReplyRefused):  # it ran: its answer is no update
         answer(judge, make_task(bundle, run_config=settings))
     assert mark.read_text() == "imported and run"
+    assert not list((tmp_path / "scratch").iterdir())  # nor is a copy of the export left
     assert not left_of(config)
     asked = sorted(path.stem for path in config.bundles.glob("*.fab"))
     assert len(asked) == 2  # the changed one can be read before it is approved
