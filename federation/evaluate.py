@@ -5,9 +5,9 @@
 
 Three arms forecast the same past weeks, week by week, each knowing only what was known then:
 `mean8` (mean of the same weekday over eight weeks), `local` (a model fitted here alone, on the days
-before those weeks) and `federated` (the global model; with --fine-tune, for one that learnt from
-noised counts, first trained on here with the exact ones). The global model must have been trained
-on exports that end before those weeks.
+before those weeks) and `federated` (the global model; with --fine-tune, first trained on here,
+which helped in none of three test periods). The global model must have been trained on exports that
+end before those weeks.
 
 The guard: eight weeks are few, and a community that drops a good model for a bad month loses more
 than it gains. So the federated model is used unless it was clearly worse: by 8 % than `mean8`, or

@@ -70,8 +70,6 @@ async def _compare(house: House, evaluation_id: UUID, runner: Runner) -> Evaluat
         model = registry.in_use(session)
     if model is not None and (file := registry.path_of(folder, model.sha256)).is_file():
         arguments += ["--model", str(file)]
-        if registry.card_of(model).get("privacy", {}).get("mechanism") == "counts":
-            arguments.append("--fine-tune")  # learned from noise: at home it meets exact counts
     if exports.terms is not None:
         terms = exports.terms
         arguments += ["--epsilon", str(terms.epsilon), "--weekly-limit", str(terms.weekly_limit)]

@@ -168,7 +168,6 @@ def test_the_operator_goes_back_to_an_earlier_model(house: ClientHouse) -> None:
     assert done.status_code == 303
     arguments = compare(house, answer())[0]
     assert arguments[5].endswith(f"{hashes[0]}.npz")
-    assert "--fine-tune" in arguments
     listed = house.client.get("/api/forecast/models", headers=house.bearer(Role.CLERK)).json()
     assert (listed["in_use"], listed["held"]) == (hashes[0], hashes[0])
     with house.database.read() as session:
