@@ -43,6 +43,13 @@ def test_no_column_could_hold_a_resident() -> None:
             "block_hash", "block_number", "communities", "minutes", "round_id", "seen_at",
             "transaction_hash",
         ],
+        "model_withdrawn": ["reason", "sha256", "withdrawn_at"],
+        "told_error": [
+            "arm", "community_id", "data_from", "data_to", "model_sha256", "told_at", "total_mae",
+        ],
+        "training_schedule": [
+            "every_days", "id", "local_steps", "min_nodes", "next_at", "rounds",
+        ],
         "certificate": [
             "community_id", "expires_at", "issued_at", "pem", "revoked_at", "serial",
         ],

@@ -108,7 +108,7 @@ def test_the_noise_is_what_it_says() -> None:
 
 
 def test_the_command_ends_with_one_json_line_and_leaves_a_page(tmp_path: Path) -> None:
-    write_city(tmp_path / "city.csv.gz", communities=3, days=200, seed=1)
+    write_city(tmp_path / "city.csv.gz", communities=3, days=340, seed=1)
     out = tmp_path / "out"
     arguments = ["compare", "--panel", str(tmp_path / "city.csv.gz"), "--seeds", "2"]
     arguments += ["--epsilon", "1", "--epsilon", "4", "--out", str(out), "--json"]
