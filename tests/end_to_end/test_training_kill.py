@@ -75,23 +75,23 @@ async def _train(founded: Founded) -> list[int]:
 
 
 async def _kill_once_it_runs(founded: Founded, program: str, *, moment: float) -> None:
-    """Wait for the first ClientApp, then for the drawn moment, then SIGKILL."""
+    """Wait for the run's ServerApp, then for the drawn moment, then SIGKILL."""
     district = founded.district
-    node = district.houses[0].child
+    node, office = district.houses[0].child, district.office
 
-    async def is_learning() -> bool | None:
-        assert node.pid is not None
-        return any("flwr-clientapp" in command(pid) for pid in descendants(node.pid)) or None
+    async def is_running() -> bool | None:
+        assert office.pid is not None
+        return any("flwr-serverapp" in command(pid) for pid in descendants(office.pid)) or None
 
     await until(
-        is_learning,
-        what="no ClientApp was started",
+        is_running,
+        what="no ServerApp was started",
         step=STEP,
-        log=node.log,
+        log=office.log,
         timeout_seconds=TRAINING_TIMEOUT_SECONDS,
     )
     await asyncio.sleep(moment)
-    parent = district.office if program == "flower-superlink" else node
+    parent = office if program == "flower-superlink" else node
     assert parent.pid is not None
     below = (pid for pid in descendants(parent.pid) if program in command(pid))
     [victim] = islice(below, 1)
