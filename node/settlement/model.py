@@ -43,6 +43,7 @@ class Batch(Base):
 
     __tablename__ = "batch"
     round_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    merkle_root: Mapped[bytes] = mapped_column(LargeBinary)  # over all statements of the batch
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     delta_minutes: Mapped[int] = mapped_column(BigInteger)
     signature: Mapped[bytes] = mapped_column(LargeBinary)

@@ -103,6 +103,7 @@ class SettlementRounds:
             )
             kept = Batch(
                 round_id=batch.round_id,
+                merkle_root=batch.merkle_root,
                 digest=digest,
                 delta_minutes=own.delta_minutes if own else 0,
                 signature=signature,

@@ -111,8 +111,10 @@ class ChainWatch:
 
     async def _book(self, event: BatchSettled) -> None:
         with self._database.read() as session:
-            is_known = session.get(Batch, event.round_id) is not None
-        if not is_known:  # our share was zero, or we were away when it was signed
+            known = session.get(Batch, event.round_id)
+        if known is not None and known.merkle_root != event.merkle_root:
+            raise BatchWrong(problem="the chain has another one under the id of the one we signed")
+        if known is None:  # our share was zero, or we were away when it was signed
             proposal = await self._fetch_batch(event.round_id)
             shown = (proposal.batch.round_id, proposal.batch.merkle_root)
             if shown != (event.round_id, event.merkle_root):

@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.create_table(
         "batch",
         sa.Column("round_id", sa.LargeBinary(), nullable=False),
+        sa.Column("merkle_root", sa.LargeBinary(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("delta_minutes", sa.BigInteger(), nullable=False),
         sa.Column("signature", sa.LargeBinary(), nullable=False),

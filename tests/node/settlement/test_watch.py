@@ -51,6 +51,7 @@ class Keeping:
     async def keep(self, proposal: BatchProposal) -> bytes:
         kept = KeptBatch(
             round_id=proposal.batch.round_id,
+            merkle_root=proposal.batch.merkle_root,
             digest=bytes(32),
             delta_minutes=0,
             signature=bytes(65),
@@ -143,4 +144,16 @@ def test_an_office_that_shows_another_batch_than_the_chain_has_is_not_believed(
     blocks = Blocks(settled=[settled_in(3)])
     with pytest.raises(BatchWrong, match="another one than the chain has"):
         asyncio.run(watch(district, blocks, shown_root=bytes(32)).look())
+    assert position(district) == 0
+
+
+def test_an_office_that_settles_another_batch_than_we_signed_books_nothing(
+    district: District,
+) -> None:
+    """It showed us one batch, got our signature, and settled another under the same round's id."""
+    blocks = Blocks(settled=[settled_in(3)])
+    signed = BatchProposal(Batch(ROUND, bytes(32), 0, ()), ())
+    asyncio.run(Keeping(district).keep(signed))
+    with pytest.raises(BatchWrong, match="under the id of the one we signed"):
+        asyncio.run(watch(district, blocks).look())
     assert position(district) == 0
