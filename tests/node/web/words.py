@@ -20,7 +20,6 @@ METHODS = [
     ("**/templates/**.html", "jinja2"),
     ("**/templates/**.svg", "jinja2"),
 ]
-PARTS = ("model", "rules", "refusals", "service", "api", "pages", "panel", "home", "host")
 # said by commands, never on a page
 TERMINAL = ("enrolment.", "settlement.", "node.", "kernel.database")
 
@@ -63,5 +62,5 @@ def _problems() -> Iterator[tuple[str, str]]:
 
 def _load_all() -> None:
     for module in pkgutil.walk_packages(node.__path__, "node."):
-        if module.name.rpartition(".")[2] in PARTS:
+        if not module.name.startswith("node.migrations."):
             importlib.import_module(module.name)
