@@ -1,4 +1,4 @@
-"""Residents, the roles they hold, how they sign in, and who may act for them."""
+"""Residents, their flats and roles, how they sign in, who may act for them, what they agreed to."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,16 +10,25 @@ from node.kernel.db import Base
 
 
 class Resident(Base):
-    """Somebody of this community. Name and phone never leave the house and never enter a log."""
+    """Somebody of this community. Name and phone never leave the house and never enter a log.
+
+    People with the same `household` share a flat. Its owners (`is_owner`) share its floor area,
+    in hundredths of a square metre as the certificate states it, and one vote of its size.
+    Who was erased keeps the id alone: the books and the tallies still add up.
+    """
 
     __tablename__ = "resident"
     __table_args__ = (Index("resident_by_name", "name"),)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str]
-    phone: Mapped[str] = mapped_column(unique=True)
+    phone: Mapped[str | None] = mapped_column(unique=True)
     building: Mapped[str | None]
+    household: Mapped[str | None] = mapped_column(index=True)  # the flat: 7-2-301
+    is_owner: Mapped[bool] = mapped_column(default=False)
+    floor_area_centiares: Mapped[int | None]  # of the flat, 1/100 m²; None: not known
     birth_year: Mapped[int | None]
     joined_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
 
 
 class RoleGrant(Base):
@@ -32,7 +41,7 @@ class RoleGrant(Base):
 
 
 class Credential(Base):
-    """A resident's PIN, as argon2id."""
+    """A resident's PIN or password, as argon2id."""
 
     __tablename__ = "credential"
     resident_id: Mapped[UUID] = mapped_column(ForeignKey("resident.id"), primary_key=True)
@@ -76,6 +85,21 @@ class Proxy(Base):
     helper_id: Mapped[UUID] = mapped_column(ForeignKey("resident.id"))
     scope: Mapped[str]
     agreed_at: Mapped[datetime]
-    recorded_by: Mapped[UUID]  # the elder, or the access token of the clerk who heard the consent
+    recorded_by: Mapped[UUID]  # the elder, the clerk who heard the consent, or a program's token
+    evidence: Mapped[str]  # how the elder agreed: a rules.Evidence
     ends_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+
+
+class Consent(Base):
+    """What a resident agreed to, in which wording, and until when they stood by it."""
+
+    __tablename__ = "consent"
+    __table_args__ = (Index("consent_by_resident", "resident_id", "purpose"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    resident_id: Mapped[UUID] = mapped_column(ForeignKey("resident.id"))
+    purpose: Mapped[str]
+    wording: Mapped[int]  # the version of the text that was shown
+    given_at: Mapped[datetime]
+    recorded_by: Mapped[UUID]
     withdrawn_at: Mapped[datetime | None]

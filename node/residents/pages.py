@@ -85,6 +85,7 @@ async def change_pin(request: AnyRequest) -> Response[Any]:
     if not form.errors:
         with node.database.read() as session:
             phone = service.resident(session, resident_id).phone
+        assert phone is not None, "who is signed in was not erased"
         try:
             await sign_in(request, phone=phone, pin=old)  # counts wrong tries like any sign-in
         except DomainError as refusal:

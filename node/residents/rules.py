@@ -29,6 +29,22 @@ class Scope(StrEnum):
     POINTS = "points"
 
 
+class Evidence(StrEnum):
+    """How an elder agreed to a proxy."""
+
+    SELF = "self"  # signed in, on their own page
+    IN_PERSON = "in_person"  # said so at the desk
+    PAPER = "paper"  # a signed paper is kept at the desk
+    HOME_VISIT = "home_visit"  # said so to a social worker at home
+
+
+class Purpose(StrEnum):
+    """What a resident is asked to agree to; each has its own effect and its own way back."""
+
+    PRIVACY_NOTICE = "privacy_notice"  # what is stored here, why, and for how long
+    OUTSIDE_MESSAGES = "outside_messages"  # notices by e-mail, SMS or WeChat, through a provider
+
+
 ACTING_ROLES = frozenset({Role.CLERK, Role.SOCIAL_WORKER})  # staff who may act for any resident
 NAME_LENGTH_MAX = 60
 BUILDING_LENGTH_MAX = 60

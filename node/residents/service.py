@@ -18,7 +18,7 @@ from node.ledger.model import Unit
 from node.residents import rules
 from node.residents.model import AccessToken, Credential, Proxy, Resident, RoleGrant, SignInTries
 from node.residents.refusals import NoProxy, PhoneTaken, SignInLocked
-from node.residents.rules import Role, Scope
+from node.residents.rules import Evidence, Role, Scope
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's figures, 19 MiB
 _NOBODY = _hasher.hash(secrets.token_urlsafe())  # an unknown number costs as long as a known one
@@ -226,6 +226,7 @@ def agree_proxy(
     scope: Scope,
     ends_at: datetime,
     recorded_by: UUID,
+    evidence: Evidence = Evidence.IN_PERSON,
 ) -> Proxy:
     """Record that an elder lets a relative act for them, for what, and until when."""
     known = session.get(Proxy, proxy_id)
@@ -246,6 +247,7 @@ def agree_proxy(
         scope=scope.value,
         agreed_at=clock.now(),
         recorded_by=recorded_by,
+        evidence=evidence.value,
         ends_at=ends_at,
     )
     session.add(proxy)

@@ -20,13 +20,18 @@ def upgrade() -> None:
         "resident",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("phone", sa.String(), nullable=False),
+        sa.Column("phone", sa.String(), nullable=True),
         sa.Column("building", sa.String(), nullable=True),
+        sa.Column("household", sa.String(), nullable=True),
+        sa.Column("is_owner", sa.Boolean(), nullable=False),
+        sa.Column("floor_area_centiares", sa.Integer(), nullable=True),
         sa.Column("birth_year", sa.Integer(), nullable=True),
         sa.Column("joined_at", Moment(), nullable=False),
+        sa.Column("erased_at", Moment(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("phone"),
     )
+    op.create_index(op.f("ix_resident_household"), "resident", ["household"], unique=False)
     op.create_index("resident_by_name", "resident", ["name"], unique=False)
     op.create_table(
         "sign_in_tries",
@@ -60,6 +65,22 @@ def upgrade() -> None:
         op.f("ix_access_token_resident_id"), "access_token", ["resident_id"], unique=False
     )
     op.create_table(
+        "consent",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("resident_id", sa.Uuid(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("wording", sa.Integer(), nullable=False),
+        sa.Column("given_at", Moment(), nullable=False),
+        sa.Column("recorded_by", sa.Uuid(), nullable=False),
+        sa.Column("withdrawn_at", Moment(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["resident_id"],
+            ["resident.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("consent_by_resident", "consent", ["resident_id", "purpose"], unique=False)
+    op.create_table(
         "credential",
         sa.Column("resident_id", sa.Uuid(), nullable=False),
         sa.Column("pin_hash", sa.String(), nullable=False),
@@ -78,6 +99,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.String(), nullable=False),
         sa.Column("agreed_at", Moment(), nullable=False),
         sa.Column("recorded_by", sa.Uuid(), nullable=False),
+        sa.Column("evidence", sa.String(), nullable=False),
         sa.Column("ends_at", Moment(), nullable=False),
         sa.Column("withdrawn_at", Moment(), nullable=True),
         sa.ForeignKeyConstraint(

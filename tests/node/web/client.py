@@ -111,6 +111,7 @@ class ClientHouse:
     def _sign_in(self, resident_id: UUID) -> str:
         def command(session: Any) -> str:
             phone = residents.resident(session, resident_id).phone
+            assert phone is not None, "erased residents do not sign in"
             secret = residents.sign_in(
                 session, self.clock, token_id=new_id(), phone=phone, resident_id=resident_id
             )
