@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 
 from node.kernel.errors import DomainError
 from node.residents.rules import Role
-from node.web import language, refusals
+from node.web import etag, language, refusals
 from node.web.language import gettext as _
 from node.web.session import (
     COOKIE_SECONDS,
@@ -194,7 +194,7 @@ def app(
     )
     site.state.node = node
     site.state.cards = tuple(cards)
-    site.asgi_handler = _framed(site.asgi_handler)
+    site.asgi_handler = _framed(etag.tagged(site.asgi_handler))
     return site
 
 
