@@ -27,8 +27,8 @@ demo: $(INSTALLED) ## a district on this machine (PANEL=file.csv[.gz], SEED=n, K
 test: $(INSTALLED) ## everything that proves it works without other programs
 	$(BIN)/python -m tests.check
 
-soak: $(INSTALLED) ## 1,000 seeds x 30 virtual days x 5 communities, all faults; hours (SEEDS=n, MINUTES=n)
-	$(BIN)/python -m simulation.soak --days 30 --communities 5 $(if $(SEEDS),--seeds $(SEEDS)) $(if $(MINUTES),--minutes $(MINUTES))
+soak: $(INSTALLED) ## 1,000 seeds x 30 virtual days x 5 communities, all faults; hours (SEEDS=n, MINUTES=n, INTO=file to go on from)
+	$(BIN)/python -m simulation.soak --days 30 --communities 5 $(if $(SEEDS),--seeds $(SEEDS)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(INTO),--into $(INTO))
 
 bench: $(INSTALLED) ## our figures against their opponents (ROUNDS=n, ONLY=gas|ledger|transfers|alone|growth)
 	$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))

@@ -7,7 +7,6 @@ caller's transaction; `compare_due` is called by the serving node and by the sim
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -53,12 +52,10 @@ def compare_due(session: Session, clock: Clock, sealer: Sealer) -> int:
     A day without receipts here asks nothing: if the other side has one, it asks us.
     """
     today, asked = receipts.day_of(clock.now()), 0
+    newest = select(Comparison.peer, func.max(Comparison.day)).group_by(Comparison.peer)
+    last_days: dict[str, int] = {peer: day for peer, day in session.execute(newest)}
     for peer in sorted(ledger.clearing_balances(session)):
-        last = select(func.max(Comparison.day)).where(Comparison.peer == peer)
-        first = session.scalar(last)
-        start = _first_day(session, peer, today) if first is None else first + 1
-        for day in range(max(start, today - rules.COMPARE_DAYS_MAX), today):
-            asked += _begin(session, clock, sealer, peer, day)
+        asked += _begin_until(session, clock, sealer, peer, last_days.get(peer), end=today)
     again = select(Comparison).where(
         Comparison.state == ComparisonState.DIFFERS,
         Comparison.asked_at <= clock.now() - rules.COMPARE_AGAIN,
@@ -84,8 +81,12 @@ def answer(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -
             _same(row)
         return ReceiptsCompared(said.day, we_owe, you_owe, (), is_cut=False)
     log.warning("receipts_differ", peer=peer, day=said.day)
-    if said.day < today and (row is None or row.tries == 0):
-        _ask(session, clock, sealer, row or _row(session, clock, peer, said.day))
+    if row is None and said.day < today:  # it must not be the newest before the older ones began
+        newest = select(func.max(Comparison.day)).where(Comparison.peer == peer)
+        _begin_until(session, clock, sealer, peer, session.scalar(newest), end=said.day + 1)
+        row = session.get(Comparison, (peer, said.day)) or _row(session, clock, peer, said.day)
+    if row is not None and row.tries == 0:
+        _ask(session, clock, sealer, row)
     lines = ours.all
     is_cut = len(lines) > rules.COMPARE_LINES_MAX
     named = tuple(lines[: rules.COMPARE_LINES_MAX])
@@ -209,22 +210,23 @@ def _first_day(session: Session, peer: str, today: int) -> int:
     return today - 1 if moment is None else receipts.day_of(moment)
 
 
+def _begin_until(
+    session: Session, clock: Clock, sealer: Sealer, peer: str, last: int | None, *, end: int
+) -> int:
+    """Begin each day after the last that was begun, and before `end`."""
+    today = receipts.day_of(clock.now())
+    start = _first_day(session, peer, today) if last is None else last + 1
+    days = range(max(start, today - rules.COMPARE_DAYS_MAX), end)
+    return sum(_begin(session, clock, sealer, peer, day) for day in days)
+
+
 def _begin(session: Session, clock: Clock, sealer: Sealer, peer: str, day: int) -> int:
-    row = session.get(Comparison, (peer, day)) or _row(session, clock, peer, day)
-    if row.tries or not _has_receipts(session, peer, day):
+    row = _row(session, clock, peer, day)  # a day after the last that has one
+    books = _books(session, sealer.community, peer, day)
+    if not books.all:
         return 0
-    _ask(session, clock, sealer, row)
+    _ask(session, clock, sealer, row, books)
     return 1
-
-
-def _has_receipts(session: Session, peer: str, day: int) -> bool:
-    since = receipts.DAY_ZERO + timedelta(days=day)
-    one = select(ReceiptRecord.exchange_id).where(
-        ReceiptRecord.peer == peer,
-        ReceiptRecord.captured_at >= since,
-        ReceiptRecord.captured_at < since + timedelta(days=1),
-    )
-    return session.execute(one.limit(1)).first() is not None
 
 
 def _row(session: Session, clock: Clock, peer: str, day: int) -> Comparison:
@@ -243,10 +245,12 @@ def _row(session: Session, clock: Clock, peer: str, day: int) -> Comparison:
     return row
 
 
-def _ask(session: Session, clock: Clock, sealer: Sealer, row: Comparison) -> None:
+def _ask(
+    session: Session, clock: Clock, sealer: Sealer, row: Comparison, books: _Books | None = None
+) -> None:
     row.tries += 1
     row.state, row.asked_at = ComparisonState.ASKED, clock.now()
-    ours = _books(session, sealer.community, row.peer, row.day)
+    ours = books or _books(session, sealer.community, row.peer, row.day)
     body = CompareReceipts(row.day, receipts.summary(ours.we_owe), receipts.summary(ours.you_owe))
     outbox.enqueue(
         session,

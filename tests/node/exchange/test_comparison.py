@@ -116,6 +116,18 @@ def test_days_that_were_missed_are_compared_later(district: District) -> None:
     assert states(district, first) == states(district, first + 1) == {ComparisonState.SAME}
 
 
+def test_no_older_day_is_passed_over_when_the_other_side_asks_first(district: District) -> None:
+    """After days away a node is asked about yesterday before it has looked at the days before."""
+    first = today(district)
+    district.help_guest(0, minutes=10)  # this day only home will ask about
+    district.clock.advance(2 * DAY)
+    nothing, something = Summary(0, 0, merkle.root([])), Summary(1, 5, bytes(32))
+    asked = CompareReceipts(first + 1, something, nothing)
+    item = district.host.say(asked, to=HOME, message_id=derived_id("asked first"))
+    district.home.hear(item, caller=HOST)
+    assert comparison_at(district.home, HOST, first).tries == 1
+
+
 def test_a_receipt_the_host_never_got_comes_home(district: District) -> None:
     """Its answer was lost and the question with it: the comparison alone can find it."""
     day = today(district)
