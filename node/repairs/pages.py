@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from node.kernel.errors import DomainError
 from node.repairs import rules, service
-from node.repairs.api import STAFF, WORKERS, must_own, must_see, whose
+from node.repairs.access import STAFF, WORKERS, must_own, must_see, whose
 from node.repairs.model import ServiceRequest
 from node.repairs.rules import STEPS, Status
 from node.residents.rules import Scope
@@ -89,7 +89,11 @@ async def do_report(request: AnyRequest) -> Response[Any]:
             key=form.id,
             reporter_id=reporter_id,
             recorded_by=who.actor,
-            **words,
+            title=words["title"],
+            description=words["description"],
+            location=words["location"],
+            contact=words["contact"],
+            category=words["category"],
         ).id
 
     return Redirect(f"/repairs/{await node.database.run(command)}", status_code=303)
@@ -212,7 +216,7 @@ def _show(request: AnyRequest, request_id: int, form: Form, *, status: int = 200
     who, names = require(request), status_names()
     with house(request).database.read() as session:
         found = service.find(session, request_id)
-        must_see(request, who, found)
+        must_see(request, session, who, found)
         row = _row(request, found)
         steps = [(one, names[Status(one.after)]) for one in service.steps_of(session, request_id)]
         is_mine = who.subject == found.reporter_id

@@ -1,9 +1,11 @@
 """The state table, due times and limits of service requests; pages, API and tests read them."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
+from enum import IntEnum, StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 from node.kernel.errors import BadInput, DomainError, WrongState
@@ -27,6 +29,15 @@ STEPS: Mapping[Status, frozenset[Status]] = {
 REOPENED = Status.PENDING  # where a reopened request stands, to be dispatched anew
 
 
+class Level(IntEnum):
+    """Who answers for an overdue request: 楼栋 → 物业 → 社区. Nobody yet is 0."""
+
+    NONE = 0
+    BUILDING = 1
+    PROPERTY = 2
+    COMMUNITY = 3
+
+
 class Category(NamedTuple):
     """What kind of trouble, and how soon it is to be over."""
 
@@ -47,9 +58,16 @@ CATEGORIES: Mapping[str, Category] = {
 CATEGORY_DEFAULT = "housing_repair"
 DUE_HOURS_DEFAULT = 72  # for categories that a community brought with its own history
 REOPEN_TIME = timedelta(days=14)  # how long after completion the reporter may reopen
+REOPENINGS_MAX = 5  # then it is a new request
 TITLE_LENGTH_MAX, LOCATION_LENGTH_MAX, ASSIGNEE_LENGTH_MAX = 120, 120, 60
 TEXT_LENGTH_MAX = 4_000
 CONTACT_LENGTH_MAX = 60
+BUILDING_LENGTH_MAX = 60
+FOLLOWERS_MAX = 2_000  # of one request
+LIKENESS_MIN = 0.35  # from which two requests may be about the same thing
+SIMILAR_SHOWN_MAX = 3
+SIMILAR_DAYS = 30  # older ones are not offered
+SIMILAR_READ_MAX = 300  # open requests that one new request is compared with
 RATING_MIN, RATING_MAX = 1, 5
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 10, 100
 PAGE_MAX = 100_000
@@ -71,6 +89,21 @@ class NotCompleted(DomainError):
 class AlreadyRated(DomainError):
     code = "repairs.already_rated"
     message = "This request was rated before, with {rating}."
+
+
+class NotShared(DomainError):
+    code = "repairs.not_shared"
+    message = "Only requests about a shared place can be followed by neighbours."
+
+
+class TooManyFollowers(DomainError):
+    code = "repairs.too_many_followers"
+    message = "This request has {most} followers already, the limit."
+
+
+class ReopenedTooOften(DomainError):
+    code = "repairs.reopened_too_often"
+    message = "This request was reopened {times} times. Please report it anew."
 
 
 class TooLateToReopen(DomainError):
@@ -103,10 +136,23 @@ def check_category(category: str | None) -> str:
     return code
 
 
-def due_at(category: str, reported_at: datetime) -> datetime:
-    """When the work is to be over."""
-    known = CATEGORIES.get(category)
-    return reported_at + timedelta(hours=known.due_hours if known else DUE_HOURS_DEFAULT)
+def check_building(building: str | None) -> str | None:
+    """The building as people say it, None where none was said."""
+    clean = check_text("building", building, most=BUILDING_LENGTH_MAX)
+    if clean is not None and not clean.isprintable():
+        raise BadInput(field="building", problem="give at most 60 characters")
+    return clean
+
+
+def likeness(one: str, other: str) -> float:
+    """How alike two short texts are, 0 to 1: shared pairs of letters, Chinese or Latin."""
+    pairs = [Counter(pairwise(_letters(text))) for text in (one, other)]
+    count = sum(pairs[0].values()) + sum(pairs[1].values())
+    return 2 * sum((pairs[0] & pairs[1]).values()) / count if count else 0.0
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in text.lower() if letter.isalnum())
 
 
 def check_text(field: str, text: str | None, *, most: int) -> str | None:
