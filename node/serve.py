@@ -26,6 +26,7 @@ from node.kernel.errors import BadInput, DomainError
 from node.ledger import service as ledger
 from node.member import MemberServices, PortInUse
 from node.points import shelf
+from node.repairs import deadlines
 from node.repairs.rules import CATEGORIES
 
 SWEEP_SECONDS = 60.0  # between two looks for what has expired
@@ -140,6 +141,7 @@ async def _sweep(node: Node) -> None:
     def expire(session: Session) -> None:
         ledger.expire_holds(session, node.clock)
         shelf.release_overdue(session, node.clock)
+        deadlines.escalate_overdue(session, node.clock)
         home.expire_passes(session, node.clock)
         if node.sealer is not None:
             compare.compare_due(session, node.clock, node.sealer)
