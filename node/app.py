@@ -7,6 +7,8 @@ from litestar import Litestar
 from sqlalchemy.orm import Session
 
 from node import migrations
+from node.acts import api as acts_api
+from node.acts import pages as acts_pages
 from node.council import api as council_api
 from node.council import pages as council_pages
 from node.enrolment.directory import Membership, load_membership
@@ -56,6 +58,8 @@ _SLICES: Sequence[Any] = (
     forecast_pages,
     left_api,
     left_pages,
+    acts_api,
+    acts_pages,
 )
 
 

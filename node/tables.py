@@ -2,6 +2,7 @@
 
 from types import ModuleType
 
+import node.acts.model
 import node.council.model
 import node.exchange.model
 import node.forecast.model
@@ -15,6 +16,7 @@ import node.timebank.calls
 import node.timebank.model
 
 ALL: tuple[ModuleType, ...] = (
+    node.acts.model,
     node.council.model,
     node.exchange.model,
     node.forecast.model,

@@ -30,6 +30,7 @@ from node.kernel import rows
 from node.kernel.errors import Busy, DomainError
 from node.kernel.events import Reactions, forget_after, pending_count, react
 from node.kernel.ports import Clock
+from node.kernel.witness import witnessed
 
 T = TypeVar("T")
 Command = Callable[[Session], T]
@@ -129,14 +130,14 @@ class Database:
     def write(self, command: Command[T]) -> "Future[T]":
         """Queue a command; the future answers after its commit, or carries its refusal."""
         answer: Future[T] = Future()
-        self._hand_in(_Job(command, answer))
+        self._hand_in(_Job(witnessed(command), answer))
         return answer
 
     async def run(self, command: Command[T]) -> T:
         """`write` for async code."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._hand_in(_Job(command, answer, loop))
+        self._hand_in(_Job(witnessed(command), answer, loop))
         return await answer
 
     def do(self, command: Command[T]) -> T:

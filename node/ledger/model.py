@@ -3,25 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import (
-    DDL,
-    BigInteger,
-    CheckConstraint,
-    ForeignKey,
-    Index,
-    Table,
-    event,
-)
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Table
 from sqlalchemy.orm import Mapped, mapped_column
 
+from node.kernel import append_only
 from node.kernel.db import Base
 from node.kernel.rows import Rows
-
-if TYPE_CHECKING:
-    from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 
 class Unit(StrEnum):
@@ -175,34 +165,5 @@ HOLDS = Rows(HOLD, HoldRow)
 ENTRIES = Rows(ENTRY, EntryRow, key=ENTRY.c.id)
 HEADS = Rows(HEAD, HeadRow)
 
-
-def _append_only(table: Table) -> None:
-    """Let the database itself refuse to change or delete what was written."""
-    name = table.name
-    for verb in ("update", "delete"):
-        event.listen(
-            table,
-            "after_create",
-            _ddl(
-                f"CREATE TRIGGER {name}_no_{verb} BEFORE {verb.upper()} ON {name} "
-                f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
-            ).execute_if(dialect="sqlite"),
-        )
-    event.listen(
-        table,
-        "after_create",
-        _ddl(
-            f"CREATE FUNCTION {name}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{name} is append-only'; END $$; "
-            f"CREATE TRIGGER {name}_append_only BEFORE UPDATE OR DELETE ON {name} "
-            f"FOR EACH ROW EXECUTE FUNCTION {name}_append_only()"
-        ).execute_if(dialect="postgresql"),
-    )
-
-
-def _ddl(statement: str) -> "ExecutableDDLElement":
-    return DDL(statement)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
-
-
-_append_only(ENTRY)
-_append_only(POSTING)
+append_only.refuse_changes(ENTRY)
+append_only.refuse_changes(POSTING)

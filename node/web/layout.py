@@ -28,6 +28,7 @@ from markupsafe import Markup
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from node.acts.witness import witnessing
 from node.kernel.errors import DomainError
 from node.residents.rules import Role
 from node.web import etag, language, refusals
@@ -194,7 +195,7 @@ def app(
     )
     site.state.node = node
     site.state.cards = tuple(cards)
-    site.asgi_handler = _framed(etag.tagged(site.asgi_handler))
+    site.asgi_handler = _framed(etag.tagged(witnessing(site.asgi_handler, node.clock)))
     return site
 
 

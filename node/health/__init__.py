@@ -1,0 +1,1 @@
+"""Is all well? Answers for the operator, in green and red with words."""
