@@ -16,6 +16,7 @@ from node.exchange import commands
 from node.kernel.clock import SystemClock
 from node.kernel.ids import new_id
 from node.kernel.terminal import run, say
+from node.residents import commands as residents_commands
 from node.residents.rules import Role
 
 app = typer.Typer(
@@ -258,6 +259,7 @@ def _node(directory: Path) -> Iterator[Any]:
 
 
 commands.add_to(app, _node)
+residents_commands.add_to(app, _node)
 
 
 def main() -> None:

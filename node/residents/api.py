@@ -9,10 +9,10 @@ import msgspec
 from litestar import get, post
 from litestar.params import FromPath, JSONBody
 
-from node.kernel.errors import BadInput
-from node.residents import service
+from node.kernel.errors import BadInput, NotAllowed
+from node.residents import proxies, service
 from node.residents.model import Resident
-from node.residents.rules import Role, Scope
+from node.residents.rules import ACTING_ROLES, Role, Scope
 from node.web import idempotency
 from node.web.session import AnyRequest, house, require, require_for, sign_in
 
@@ -99,12 +99,14 @@ async def agree(
 ) -> dict[str, Any]:
     """The resident lets a relative act for them: said by themselves, or heard by the desk."""
     who, proxy_id = require_for(request, resident_id, Scope.EVERYTHING), idempotency.key(request)
+    if who.acting_for is not None and not who.has(*ACTING_ROLES):
+        raise NotAllowed(what="proxies")  # a relative would widen what was agreed
     if data.ends_at.tzinfo is None:
         raise BadInput(field="ends_at", problem="give the time with its zone")
     recorded_by, node = who.resident_id or who.via, house(request)
     assert recorded_by is not None
     await node.database.run(
-        lambda session: service.agree_proxy(
+        lambda session: proxies.agree_proxy(
             session,
             node.clock,
             proxy_id=proxy_id,

@@ -1,4 +1,4 @@
-"""Sign in and out, my page, acting for somebody, and the desk's list of residents."""
+"""Sign in and out, my own page, and acting for somebody."""
 
 import asyncio
 from typing import Any
@@ -9,25 +9,34 @@ from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
 from node.kernel.errors import DomainError
-from node.residents import rules, service
+from node.residents import (
+    pages_desk,
+    pages_import,
+    pages_privacy,
+    pages_proxies,
+    pages_start,
+    proxies,
+    rules,
+    service,
+)
 from node.residents.model import Resident
-from node.residents.rules import ACTING_ROLES, Role, Scope
+from node.residents.rules import ACTING_ROLES, Role
+from node.residents.words import role_names
 from node.web.forms import Form
-from node.web.language import gettext as _
 from node.web.layout import page
 from node.web.session import (
     ACTING_COOKIE,
     SIGN_IN_COOKIE,
+    VISIT_COOKIE,
     AnyRequest,
     as_uuid,
     caller,
     cookie,
     house,
+    new_visit,
     require,
     sign_in,
 )
-
-DESK = (Role.CLERK, Role.SOCIAL_WORKER, Role.OPERATOR)
 
 
 @get("/sign-in")
@@ -47,8 +56,10 @@ async def do_sign_in(request: AnyRequest) -> Response[Any]:
         except DomainError as refusal:
             form.refuse(refusal, "pin")
         else:
+            await _close_sign_in(request)
             answer = Redirect(safe_path(form.values.get("next", "/")), status_code=303)
             answer.cookies.append(cookie(request, SIGN_IN_COOKIE, secret))
+            answer.cookies.append(cookie(request, VISIT_COOKIE, new_visit()))
             answer.cookies.append(cookie(request, ACTING_COOKIE, "", max_age=0))
             return answer
     form.values.pop("pin", None)
@@ -58,11 +69,7 @@ async def do_sign_in(request: AnyRequest) -> Response[Any]:
 @post("/sign-out")
 async def sign_out(request: AnyRequest) -> Redirect:
     """Close this sign-in for good, not only in this browser."""
-    who, node = caller(request), house(request)
-    if (token_id := who.via) is not None:
-        await node.database.run(
-            lambda session: service.revoke_token(session, node.clock, token_id=token_id)
-        )
+    await _close_sign_in(request)
     answer = Redirect("/", status_code=303)
     for name in (SIGN_IN_COOKIE, ACTING_COOKIE):
         answer.cookies.append(cookie(request, name, "", max_age=0))
@@ -119,83 +126,9 @@ async def act_for(request: AnyRequest) -> Redirect:
         service.resident(session, elder_id)
         if not who.has(*ACTING_ROLES):
             helper_id = _own_id(request)
-            service.scopes_for(session, node.clock, helper_id=helper_id, elder_id=elder_id)
+            proxies.scopes_for(session, node.clock, helper_id=helper_id, elder_id=elder_id)
     answer.cookies.append(cookie(request, ACTING_COOKIE, str(elder_id)))
     return answer
-
-
-@get("/residents")
-async def list_residents(request: AnyRequest) -> Response[str]:
-    """The desk's search: name or phone."""
-    who, text = require(request, *DESK), request.query_params.get("q", "")
-    with house(request).database.read() as session:
-        found = [(one, service.roles_of(session, one.id)) for one in service.search(session, text)]
-    shown: dict[str, Any] = {"found": found, "text": text, "may_act": who.has(*ACTING_ROLES)}
-    return page(request, "residents/list.html", role_names=role_names(), **shown)
-
-
-@get("/residents/new")
-async def show_join(request: AnyRequest) -> Response[str]:
-    """The desk's form for a new resident."""
-    require(request, Role.CLERK, Role.OPERATOR)
-    return page(request, "residents/join.html", form=Form())
-
-
-@post("/residents/new")
-async def do_join(request: AnyRequest) -> Response[Any]:
-    """Welcome a new resident at the desk."""
-    require(request, Role.CLERK, Role.OPERATOR)
-    node, form = house(request), await Form.read(request)
-    name, phone = form.text("name", most=rules.NAME_LENGTH_MAX), form.text("phone")
-    pin, building = (
-        form.text("pin", least=0),
-        form.text("building", least=0, most=rules.BUILDING_LENGTH_MAX),
-    )
-    form.check("phone", lambda: rules.clean_phone(phone) if phone else None)
-    if pin:
-        form.check("pin", lambda: rules.check_pin(pin))
-    if not form.errors:
-        pin_hash = await asyncio.to_thread(service.hash_pin, pin) if pin else None
-        try:
-            await node.database.run(
-                lambda session: service.join(
-                    session,
-                    node.clock,
-                    resident_id=form.id,
-                    name=name,
-                    phone=phone,
-                    pin_hash=pin_hash,
-                    building=building,
-                    credit_limit_minutes=node.settings.credit_limit_minutes,
-                )
-            )
-        except DomainError as refusal:
-            form.refuse(refusal, "phone")
-    if form.errors:
-        return page(request, "residents/join.html", form=form, status=422)
-    return Redirect(f"/residents?q={rules.clean_phone(phone).lstrip('+')}", status_code=303)
-
-
-def role_names() -> dict[Role, str]:
-    """Each role in the reader's language."""
-    return {
-        Role.RESIDENT: _("resident"),
-        Role.CLERK: _("clerk"),
-        Role.PROPERTY: _("property"),
-        Role.SOCIAL_WORKER: _("social worker"),
-        Role.SECRETARY: _("secretary"),
-        Role.OPERATOR: _("operator"),
-    }
-
-
-def scope_names() -> dict[Scope, str]:
-    """What a proxy covers, in the reader's language."""
-    return {
-        Scope.EVERYTHING: _("everything but voting"),
-        Scope.REPAIRS: _("repairs"),
-        Scope.TIMEBANK: _("time bank"),
-        Scope.POINTS: _("points"),
-    }
 
 
 def safe_path(path: str) -> str:
@@ -206,6 +139,15 @@ def safe_path(path: str) -> str:
 
 def _next(request: AnyRequest) -> str:
     return safe_path(request.query_params.get("next", "/"))
+
+
+async def _close_sign_in(request: AnyRequest) -> None:
+    """End what this browser held until now, so that nobody who knew it can go on."""
+    who, node = caller(request), house(request)
+    if (token_id := who.via) is not None:
+        await node.database.run(
+            lambda session: service.revoke_token(session, node.clock, token_id=token_id)
+        )
 
 
 def _own_id(request: AnyRequest) -> UUID:
@@ -221,7 +163,7 @@ def _profile(
     with node.database.read() as session:
         me: Resident = service.resident(session, resident_id)
         roles = service.roles_of(session, resident_id)
-        elders = service.elders_of(session, node.clock, helper_id=resident_id)
+        elders = proxies.elders_of(session, node.clock, helper_id=resident_id)
     names = [name for role, name in role_names().items() if role in roles]
     shown = {"me": me, "roles": names, "elders": elders, "form": form, "changed": changed}
     return page(request, "residents/profile.html", status=status, **shown)
@@ -234,7 +176,9 @@ routes = [
     profile,
     change_pin,
     act_for,
-    list_residents,
-    show_join,
-    do_join,
+    *pages_desk.routes,
+    *pages_import.routes,
+    *pages_proxies.routes,
+    *pages_privacy.routes,
+    *pages_start.routes,
 ]

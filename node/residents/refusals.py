@@ -27,3 +27,28 @@ class NotSignedIn(DomainError):
 class NoProxy(DomainError):
     code = "residents.no_proxy"
     message = "You may not act for this resident: there is no agreement, or it has ended."
+
+
+class NoSuchPerson(DomainError):
+    code = "residents.no_such_person"
+    message = "No resident has this name and this phone number."
+
+
+class LastOperator(DomainError):
+    code = "residents.last_operator"
+    message = "This is the only operator: make somebody else operator first."
+
+
+class StillPromised(DomainError):
+    code = "residents.still_promised"
+    message = "{amount} {unit} are still promised for something. Let it end, or call it off, first."
+
+
+class ListRefused(DomainError):
+    code = "residents.list_refused"
+    message = "{count} lines of the list need another look. Nothing was registered."
+
+
+class ListUnreadable(DomainError):
+    code = "residents.list_unreadable"
+    message = "The list cannot be read: {problem}."

@@ -3,8 +3,11 @@
 import hashlib
 import itertools
 import re
+import unicodedata
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from node.kernel.errors import BadInput
 
@@ -45,10 +48,17 @@ class Purpose(StrEnum):
     OUTSIDE_MESSAGES = "outside_messages"  # notices by e-mail, SMS or WeChat, through a provider
 
 
+WORDING = {Purpose.PRIVACY_NOTICE: 1, Purpose.OUTSIDE_MESSAGES: 1}
+"""Which version of its text a resident is shown; raise it when the text changes."""
+
 ACTING_ROLES = frozenset({Role.CLERK, Role.SOCIAL_WORKER})  # staff who may act for any resident
 NAME_LENGTH_MAX = 60
 BUILDING_LENGTH_MAX = 60
-PIN_LENGTH_MIN, PIN_LENGTH_MAX = 6, 12
+HOUSEHOLD_LENGTH_MAX = 40
+PIN_LENGTH_MIN, PIN_LENGTH_MAX = 6, 12  # digits
+PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX = 10, 128  # characters of any kind
+DIFFERENT_CHARACTERS_MIN = 4  # in a password
+FLOOR_AREA_CENTIARES_MAX = 10_000_000  # 100,000 m²
 BIRTH_YEAR_MIN, AGE_YEARS_MAX = 1900, 130
 TRIES_MAX = 5  # wrong PINs in a row before the number is locked
 LOCK_TIME = timedelta(minutes=15)
@@ -56,6 +66,7 @@ SIGN_IN_TIME = timedelta(days=14)  # how long a person stays signed in
 TOKEN_TIME = timedelta(days=365)  # how long a program's token works
 PROXY_TIME_MAX = timedelta(days=366)
 
+_AREA = re.compile(r"[0-9]{1,6}(\.[0-9]{1,2})?")
 _PHONE = re.compile(r"\+?[0-9]{5,15}")
 
 
@@ -84,12 +95,36 @@ def clean_building(text: str | None) -> str | None:
 
 
 def check_pin(pin: str) -> None:
-    """Refuse a PIN that a neighbour could guess in a few tries."""
-    if not (pin.isascii() and pin.isdigit() and PIN_LENGTH_MIN <= len(pin) <= PIN_LENGTH_MAX):
-        raise BadInput(field="pin", problem="give 6 to 12 digits")
-    steps = {int(after) - int(before) for before, after in itertools.pairwise(pin)}
-    if steps in ({0}, {1}, {-1}):
+    """Refuse a PIN, or a password, that a neighbour could guess in a few tries."""
+    if pin.isascii() and pin.isdigit() and len(pin) <= PIN_LENGTH_MAX:
+        if len(pin) < PIN_LENGTH_MIN:
+            raise BadInput(field="pin", problem="give 6 to 12 digits")
+        steps = {int(after) - int(before) for before, after in itertools.pairwise(pin)}
+        is_simple = steps in ({0}, {1}, {-1})
+    else:
+        if not PASSWORD_LENGTH_MIN <= len(pin) <= PASSWORD_LENGTH_MAX:
+            raise BadInput(field="pin", problem="give 6 to 12 digits, or 10 to 128 characters")
+        is_simple = len(set(pin)) < DIFFERENT_CHARACTERS_MIN
+    if is_simple:
         raise BadInput(field="pin", problem="this one is too easy to guess")
+
+
+def clean_household(text: str | None) -> str | None:
+    """The flat without spaces, full-width signs made plain, None where none was said."""
+    household = re.sub(r"\s+", "", unicodedata.normalize("NFKC", text or ""))
+    if len(household) > HOUSEHOLD_LENGTH_MAX or not household.isprintable():
+        raise BadInput(field="household", problem="give at most 40 characters")
+    return household or None
+
+
+def read_floor_area(text: str) -> int | None:
+    """Square metres as typed (89.5) in hundredths of one; None where nothing was typed."""
+    text = text.strip()
+    if not text:
+        return None
+    if not _AREA.fullmatch(text):
+        raise BadInput(field="floor_area", problem="give square metres, such as 89.53")
+    return int(Decimal(text) * 100)
 
 
 def check_birth_year(year: int | None, *, this_year: int) -> None:
@@ -101,3 +136,31 @@ def check_birth_year(year: int | None, *, this_year: int) -> None:
 def digest(secret: str) -> str:
     """What is stored of a secret: its SHA-256, useless to whoever reads the database."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Particulars(NamedTuple):
+    """What the house knows about somebody, as one value to check, compare and correct."""
+
+    name: str
+    phone: str
+    building: str | None = None
+    household: str | None = None
+    is_owner: bool = False
+    floor_area_centiares: int | None = None
+    birth_year: int | None = None
+
+    def checked(self, *, this_year: int) -> "Particulars":
+        """The same without stray spaces, or a refusal that names the field."""
+        clean = self._replace(
+            name=clean_name(self.name),
+            phone=clean_phone(self.phone),
+            building=clean_building(self.building),
+            household=clean_household(self.household),
+        )
+        check_birth_year(self.birth_year, this_year=this_year)
+        area = self.floor_area_centiares
+        if self.is_owner and clean.household is None:
+            raise BadInput(field="household", problem="an owner owns a flat: which one?")
+        if area is not None and not (self.is_owner and 0 < area <= FLOOR_AREA_CENTIARES_MAX):
+            raise BadInput(field="floor_area", problem="only an owner has a floor area, above 0")
+        return clean

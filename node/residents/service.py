@@ -1,4 +1,4 @@
-"""Join, sign in, hold a role, act for an elder: always inside the caller's transaction."""
+"""Join, sign in, hold a role: always inside the caller's transaction."""
 
 import secrets
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from node.kernel.errors import BadInput, IdReused, NotFound
+from node.kernel.errors import IdReused, NotFound
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.residents import rules
-from node.residents.model import AccessToken, Credential, Proxy, Resident, RoleGrant, SignInTries
-from node.residents.refusals import NoProxy, PhoneTaken, SignInLocked
-from node.residents.rules import Evidence, Role, Scope
+from node.residents.model import AccessToken, Credential, Resident, RoleGrant, SignInTries
+from node.residents.refusals import LastOperator, PhoneTaken, SignInLocked
+from node.residents.rules import Role
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's figures, 19 MiB
 _NOBODY = _hasher.hash(secrets.token_urlsafe())  # an unknown number costs as long as a known one
@@ -34,7 +34,7 @@ class Access:
 
 
 def hash_pin(pin: str) -> str:
-    """argon2id of a PIN that passes the rules. Slow on purpose: call it outside the write path."""
+    """argon2id of a PIN or password that passes the rules. Slow: call it outside the write path."""
     rules.check_pin(pin)
     return _hasher.hash(pin)
 
@@ -49,32 +49,28 @@ def join(
     pin_hash: str | None = None,
     building: str | None = None,
     birth_year: int | None = None,
+    household: str | None = None,
+    is_owner: bool = False,
+    floor_area_centiares: int | None = None,
     credit_limit_minutes: int = 300,
 ) -> Resident:
     """Welcome a resident: one record and two accounts. The same id and content finds the first."""
-    name, phone = rules.clean_name(name), rules.clean_phone(phone)
-    building = rules.clean_building(building)
-    rules.check_birth_year(birth_year, this_year=clock.now().year)
-    known = session.get(Resident, resident_id)
-    if known is not None:
-        if (known.name, known.phone, known.building, known.birth_year) != (
-            name,
-            phone,
-            building,
-            birth_year,
-        ):
-            raise IdReused(id=str(resident_id))
-        return known
-    if session.scalar(select(Resident.id).where(Resident.phone == phone)) is not None:
-        raise PhoneTaken
-    resident = Resident(
-        id=resident_id,
+    said = rules.Particulars(
         name=name,
         phone=phone,
         building=building,
+        household=household,
+        is_owner=is_owner,
+        floor_area_centiares=floor_area_centiares,
         birth_year=birth_year,
-        joined_at=clock.now(),
-    )
+    ).checked(this_year=clock.now().year)
+    known = session.get(Resident, resident_id)
+    if known is not None:
+        if particulars(known) != said:
+            raise IdReused(id=str(resident_id))
+        return known
+    resident = Resident(id=resident_id, joined_at=clock.now(), name=said.name)
+    correct(session, resident, said)
     session.add(resident)
     session.flush()
     if pin_hash is not None:
@@ -99,12 +95,44 @@ def resident(session: Session, resident_id: UUID) -> Resident:
     return found
 
 
+def particulars(resident: Resident) -> rules.Particulars:
+    """What the house knows about somebody, to compare or to correct."""
+    return rules.Particulars(
+        name=resident.name,
+        phone=resident.phone or "",
+        building=resident.building,
+        household=resident.household,
+        is_owner=resident.is_owner,
+        floor_area_centiares=resident.floor_area_centiares,
+        birth_year=resident.birth_year,
+    )
+
+
+def correct(session: Session, resident: Resident, said: rules.Particulars) -> None:
+    """Write down what is right (checked before). Owners of one flat share its floor area."""
+    with session.no_autoflush:
+        others = select(Resident).where(Resident.id != resident.id)
+        if session.scalar(others.where(Resident.phone == said.phone)) is not None:
+            raise PhoneTaken
+        if said.is_owner:
+            flat = others.where(Resident.household == said.household, Resident.is_owner)
+            for owner in session.scalars(flat):
+                owner.floor_area_centiares = said.floor_area_centiares
+    for field, value in said._asdict().items():
+        setattr(resident, field, value)
+
+
 def search(session: Session, text: str, *, limit: int = 20) -> Sequence[Resident]:
-    """Residents whose name or phone contains `text`, for the desk."""
+    """Residents whose name contains, or whose phone or flat starts with `text`, for the desk."""
     text = text.strip()
-    query = select(Resident).order_by(Resident.name, Resident.id).limit(limit)
+    query = select(Resident).where(Resident.erased_at.is_(None)).limit(limit)
+    query = query.order_by(Resident.name, Resident.id)
     if text:
-        matches = (Resident.name.contains(text, autoescape=True), Resident.phone.startswith(text))
+        matches = (
+            Resident.name.contains(text, autoescape=True),
+            Resident.phone.startswith(text, autoescape=True),
+            Resident.household.startswith(text, autoescape=True),
+        )
         query = query.where(or_(*matches))
     return session.scalars(query).all()
 
@@ -124,10 +152,18 @@ def grant(session: Session, clock: Clock, *, resident_id: UUID, role: Role) -> N
 
 
 def revoke_role(session: Session, *, resident_id: UUID, role: Role) -> None:
-    """Take a role away again."""
+    """Take a role away again; somebody has to stay operator."""
+    if role is Role.OPERATOR and is_last_operator(session, resident_id):
+        raise LastOperator
     session.execute(
         delete(RoleGrant).where(RoleGrant.resident_id == resident_id, RoleGrant.role == role)
     )
+
+
+def is_last_operator(session: Session, resident_id: UUID) -> bool:
+    """Would the house have no operator without this resident?"""
+    operators = select(RoleGrant.resident_id).where(RoleGrant.role == Role.OPERATOR)
+    return session.scalars(operators.limit(2)).all() == [resident_id]
 
 
 def roles_of(session: Session, resident_id: UUID) -> frozenset[Role]:
@@ -151,17 +187,27 @@ def revoke_token(session: Session, clock: Clock, *, token_id: UUID) -> None:
     token.revoked_at = token.revoked_at or clock.now()
 
 
-def sign_out_elsewhere(session: Session, clock: Clock, *, resident_id: UUID, keep: UUID) -> None:
+def sign_out_elsewhere(
+    session: Session, clock: Clock, *, resident_id: UUID, keep: UUID | None
+) -> None:
     """Close every sign-in of a resident but the one named: whoever knew the old PIN is out."""
-    session.execute(
-        update(AccessToken)
-        .where(
-            AccessToken.resident_id == resident_id,
-            AccessToken.id != keep,
-            AccessToken.revoked_at.is_(None),
-        )
-        .values(revoked_at=clock.now())
-    )
+    held = [AccessToken.resident_id == resident_id, AccessToken.revoked_at.is_(None)]
+    if keep is not None:
+        held.append(AccessToken.id != keep)
+    session.execute(update(AccessToken).where(*held).values(revoked_at=clock.now()))
+
+
+def unlock(session: Session, *, resident_id: UUID) -> None:
+    """The way back at the desk: forget the wrong tries, whoever made them."""
+    phone = resident(session, resident_id).phone or ""
+    session.execute(delete(SignInTries).where(SignInTries.phone_sha256 == rules.digest(phone)))
+
+
+def locked_until(session: Session, clock: Clock, *, resident_id: UUID) -> datetime | None:
+    """Until when this resident cannot sign in after too many wrong tries."""
+    tries = session.get(SignInTries, rules.digest(resident(session, resident_id).phone or ""))
+    until = tries.locked_until if tries else None
+    return until if until is not None and until > clock.now() else None
 
 
 def access(session: Session, clock: Clock, secret: str) -> Access | None:
@@ -214,85 +260,6 @@ def sign_in(
     return _new_token(
         session, clock, token_id=token_id, resident_id=resident_id, lifetime=rules.SIGN_IN_TIME
     )
-
-
-def agree_proxy(
-    session: Session,
-    clock: Clock,
-    *,
-    proxy_id: UUID,
-    elder_id: UUID,
-    helper_id: UUID,
-    scope: Scope,
-    ends_at: datetime,
-    recorded_by: UUID,
-    evidence: Evidence = Evidence.IN_PERSON,
-) -> Proxy:
-    """Record that an elder lets a relative act for them, for what, and until when."""
-    known = session.get(Proxy, proxy_id)
-    if known is not None:
-        if (known.elder_id, known.helper_id, known.scope) != (elder_id, helper_id, scope.value):
-            raise IdReused(id=str(proxy_id))
-        return known
-    if elder_id == helper_id:
-        raise BadInput(field="helper_id", problem="nobody needs a proxy for themselves")
-    if not clock.now() < ends_at <= clock.now() + rules.PROXY_TIME_MAX:
-        raise BadInput(field="ends_at", problem="an agreement ends within a year")
-    for resident_id in (elder_id, helper_id):
-        resident(session, resident_id)
-    proxy = Proxy(
-        id=proxy_id,
-        elder_id=elder_id,
-        helper_id=helper_id,
-        scope=scope.value,
-        agreed_at=clock.now(),
-        recorded_by=recorded_by,
-        evidence=evidence.value,
-        ends_at=ends_at,
-    )
-    session.add(proxy)
-    return proxy
-
-
-def withdraw_proxy(session: Session, clock: Clock, *, proxy_id: UUID) -> None:
-    """End an agreement now. Ending it twice is once."""
-    proxy = session.get(Proxy, proxy_id)
-    if proxy is None:
-        raise NotFound(what="proxy", id=str(proxy_id))
-    proxy.withdrawn_at = proxy.withdrawn_at or clock.now()
-
-
-def scopes_for(
-    session: Session, clock: Clock, *, helper_id: UUID, elder_id: UUID
-) -> frozenset[Scope]:
-    """What `helper_id` may do for `elder_id` now; nothing is a refusal."""
-    rows = session.scalars(
-        select(Proxy.scope).where(
-            Proxy.helper_id == helper_id,
-            Proxy.elder_id == elder_id,
-            Proxy.withdrawn_at.is_(None),
-            Proxy.ends_at > clock.now(),
-        )
-    )
-    scopes = frozenset(Scope(scope) for scope in rows)
-    if not scopes:
-        raise NoProxy
-    return scopes
-
-
-def elders_of(session: Session, clock: Clock, *, helper_id: UUID) -> Sequence[Resident]:
-    """For whom a resident may act now."""
-    query = (
-        select(Resident)
-        .join(Proxy, Proxy.elder_id == Resident.id)
-        .where(
-            Proxy.helper_id == helper_id,
-            Proxy.withdrawn_at.is_(None),
-            Proxy.ends_at > clock.now(),
-        )
-        .distinct()
-    )
-    return session.scalars(query).all()
 
 
 def _new_token(

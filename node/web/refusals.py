@@ -18,7 +18,7 @@ from litestar.response import Redirect
 from node.kernel.errors import BadInput, DomainError
 from node.web.language import gettext as _
 from node.web.language import sentence
-from node.web.session import SAFE_METHODS, AnyRequest, is_api
+from node.web.session import ACTING_COOKIE, SAFE_METHODS, AnyRequest, cookie, is_api
 
 STATUS: dict[str, int] = {
     "kernel.busy": 503,
@@ -101,6 +101,8 @@ def _answer(request: AnyRequest, refusal: DomainError, status: int) -> Response[
     shown = {"title": _title(status), "sentence": sentence(refusal), "code": refusal.code}
     answer = page(request, "refusal.html", status=status, **shown)
     answer.headers.update(headers)
+    if refusal.code == "residents.no_proxy":  # said once; from the next page on it is for oneself
+        answer.cookies.append(cookie(request, ACTING_COOKIE, "", max_age=0))
     return answer
 
 

@@ -23,6 +23,7 @@ from node.kernel.db import Database
 from node.kernel.errors import BadInput, DomainError, NotAllowed
 from node.kernel.ids import new_id
 from node.kernel.ports import Clock
+from node.residents import proxies
 from node.residents import service as residents
 from node.residents.refusals import NotSignedIn, WrongPhoneOrPin
 from node.residents.rules import ACTING_ROLES, Role, Scope, clean_phone
@@ -233,7 +234,7 @@ def _find_caller(request: Connection) -> Caller:
         if not known.has(*ACTING_ROLES):
             if access.resident_id is None:
                 raise NotAllowed(what="X-Acting-For")
-            scopes = residents.scopes_for(
+            scopes = proxies.scopes_for(
                 session, node.clock, helper_id=access.resident_id, elder_id=elder_id
             )
         return replace(known, acting_for=elder.id, acting_name=elder.name, scopes=scopes)

@@ -8,7 +8,7 @@ import pytest
 
 from node.exchange.model import Gift, Pass
 from node.kernel.ids import new_id
-from node.residents import service as residents
+from node.residents import proxies
 from node.residents.rules import Role, Scope
 from tests.node.exchange.conftest import Town, TradingClientHouse, desk
 from tests.node.two_nodes import ELDER, HOME, HOST, VOLUNTEER, exchange_id
@@ -69,7 +69,7 @@ def test_a_relative_acts_within_scope_and_both_are_named(town: Town) -> None:
     assert issue(town, headers).status_code == 403
     town.district.home.do(
         lambda session: (
-            residents.agree_proxy(
+            proxies.agree_proxy(
                 session,
                 town.home.clock,
                 proxy_id=new_id(),
