@@ -46,6 +46,7 @@ class District:
         *,
         has_training: bool,
         node_settings: Mapping[str, int | float] | None = None,
+        databases: Mapping[str, str] | None = None,
     ) -> None:
         rpc, http, enrol, member, flower, *rest = free_ports(5 + 2 * len(names))
         self.tree = tree
@@ -62,6 +63,7 @@ class District:
         self._chain: Child | None = None
         self._contract: Contract | None = None
         self.has_training = has_training
+        self._databases = databases or {}  # by id; a file in the node's folder where none is said
         self.sandbox_problem = sandbox_problem()
         self._node_settings = {
             "heartbeat_seconds": HEARTBEAT_SECONDS,
@@ -83,7 +85,8 @@ class District:
             *("--http", endpoint(http_port), "--peer", endpoint(peer_port)),
         ]
         child = self.tree.add(f"node-{id_}", serve)
-        return House(id_, name, directory, http_port, peer_port, child, self.tree)
+        database = self._databases.get(id_, "")
+        return House(id_, name, directory, http_port, peer_port, child, self.tree, database)
 
     @property
     def chain(self) -> Child:
@@ -138,7 +141,9 @@ class District:
     async def _invite(self, house: House, *, step: str) -> str:
         """A node's own folder and database, and the office's invitation to it."""
         answers = await asyncio.gather(
-            house.node("init", "--name", house.name, "--json", step=step),
+            house.node(
+                "init", "--name", house.name, "--database", house.database, "--json", step=step
+            ),
             self._office("invite", "--community", house.id, "--name", house.name, step=step),
         )
         self._configure(house)

@@ -30,6 +30,7 @@ class House:
     peer_port: int
     child: Child
     tree: ProcessTree
+    database: str = ""  # its URL; empty: a file in the folder
     tokens: dict[str, str] = field(default_factory=dict)
     _client: httpx.AsyncClient | None = None
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -52,6 +53,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/node.sqlite"
         return
+    with new_postgres_database() as url:
+        yield url
+
+
+@contextmanager
+def new_postgres_database() -> Iterator[str]:
+    """An empty database on the server that we may test on, gone afterwards; its URL."""
     server = os.environ.get(POSTGRES)
     assert server, NEEDS["postgres"]
     name = f"linli_test_{uuid4().hex[:12]}"

@@ -31,11 +31,18 @@ async def found(
     *,
     has_training: bool,
     node_settings: dict[str, int | float] | None = None,
+    databases: dict[str, str] | None = None,
 ) -> Founded:
     """Start everything; close it again by `closing.aclose()`, also after a failure in here."""
     async with AsyncExitStack() as stack:
         tree = await stack.enter_async_context(ProcessTree(home))
-        district = District(tree, names, has_training=has_training, node_settings=node_settings)
+        district = District(
+            tree,
+            names,
+            has_training=has_training,
+            node_settings=node_settings,
+            databases=databases,
+        )
         stack.push_async_callback(district.close)
         await district.start_chain(step=STEP)
         await district.enrol(step=STEP)
