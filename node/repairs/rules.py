@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from enum import IntEnum, StrEnum
 from itertools import pairwise
 from typing import NamedTuple
@@ -72,7 +72,10 @@ RATING_MIN, RATING_MAX = 1, 5
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 10, 100
 PAGE_MAX = 100_000
 NUMBER_MAX = 2**63 - 1  # of a request, as databases count
+LOCAL_TIME = timezone(timedelta(hours=8), "Asia/Shanghai")  # a month begins here at midnight
+YEAR_MIN, YEAR_MAX = 2000, 2200
 
+_MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 _CATEGORY = re.compile(r"[^\W_][\w \-/&.]{0,59}")  # what a community's own history may bring
 
 
@@ -174,3 +177,33 @@ def check_rating(rating: int) -> None:
     """Refuse anything but one to five."""
     if not RATING_MIN <= rating <= RATING_MAX:
         raise BadInput(field="rating", problem="give a number from 1 to 5")
+
+
+def month_of(moment: datetime) -> tuple[int, int]:
+    """The year and month in which something happened, by the community's clock."""
+    local = moment.astimezone(LOCAL_TIME)
+    return local.year, local.month
+
+
+def check_month(text: str) -> tuple[int, int]:
+    """The year and month in a text such as 2026-11."""
+    found = _MONTH.fullmatch(text)
+    year, month = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not (YEAR_MIN <= year <= YEAR_MAX and 1 <= month <= 12):
+        raise BadInput(field="month", problem="give a month like 2026-11")
+    return year, month
+
+
+def month_span(year: int, month: int) -> tuple[datetime, datetime]:
+    """From when to when a month lasts; the end is not in it."""
+    after = (year + 1, 1) if month == 12 else (year, month + 1)
+    return _first(year, month), _first(*after)
+
+
+def month_before(year: int, month: int) -> tuple[int, int]:
+    """The month before this one."""
+    return (year - 1, 12) if month == 1 else (year, month - 1)
+
+
+def _first(year: int, month: int) -> datetime:
+    return datetime(year, month, 1, tzinfo=LOCAL_TIME).astimezone(UTC)
