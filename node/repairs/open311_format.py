@@ -12,7 +12,8 @@ from xml.etree import ElementTree as ET  # we only write; nothing foreign is par
 import msgspec
 from litestar import Response
 
-FORMATS = {"xml": "text/xml; charset=utf-8", "json": "application/json; charset=utf-8"}
+FORMATS = {"xml": "text/xml", "json": "application/json; charset=utf-8"}
+"""Litestar names the character set of text itself."""
 DEFAULT = "xml"  # the one that every client of the standard reads
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

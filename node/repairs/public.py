@@ -53,7 +53,7 @@ async def download_month(request: AnyRequest, month: FromPath[str]) -> Response[
     name = f'attachment; filename="repairs-{report.name}.csv"'
     return Response(
         monthly.as_csv(report),
-        media_type="text/csv; charset=utf-8",
+        media_type="text/csv",
         headers={"Content-Disposition": name},
     )
 

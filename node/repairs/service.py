@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.kernel.errors import BadInput, IdReused
+from node.kernel.errors import BadInput, IdReused, NotFound
 from node.kernel.events import record
 from node.kernel.ids import derived_id
 from node.kernel.ports import Clock
@@ -82,9 +82,10 @@ def _write_down(
 ) -> kept.Request:
     now, category = clock.now(), str(content["category"])
     reporter_id = content["reporter_id"]
-    if "building" not in content:
-        home = kept.HOMES.get(session, reporter_id) if reporter_id else None
-        content["building"] = home.building if home else None
+    home = kept.HOMES.get(session, reporter_id) if reporter_id else None
+    if reporter_id is not None and home is None:
+        raise NotFound(what="resident", id=str(reporter_id))
+    content.setdefault("building", home.building if home else None)
     _, current = plan.current(session)
     due = plan.due_at(current, category, now)
     building = content["building"]
