@@ -22,6 +22,8 @@ from node.kernel.messages import Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.ledger.model import Unit
+from node.notices import api as notices_api
+from node.notices import pages as notices_pages
 from node.outbox import api as left_api
 from node.outbox import pages as left_pages
 from node.peer.book import KnownPeer, PeerBook
@@ -56,6 +58,8 @@ _SLICES: Sequence[Any] = (
     exchange_pages,
     forecast_api,
     forecast_pages,
+    notices_api,
+    notices_pages,
     left_api,
     left_pages,
     acts_api,

@@ -25,6 +25,7 @@ from node.forecast.rules import HistoryTooShort, local_day
 from node.kernel.errors import BadInput, DomainError
 from node.ledger import service as ledger
 from node.member import MemberServices, PortInUse
+from node.notices import running as notices
 from node.points import shelf
 from node.repairs import deadlines
 from node.repairs.rules import CATEGORIES
@@ -80,6 +81,7 @@ async def _serve(node: Node, *, http: str, peer: str) -> None:
         )
     )
     tasks = [asyncio.create_task(_sweep(node)), asyncio.create_task(_forecast(node))]
+    tasks.append(notices.start(node, node.settings.directory))
     follower = _Follower(node, peer)
     try:
         await follower.start()

@@ -4,9 +4,11 @@ from types import ModuleType
 
 import node.acts.model
 import node.council.model
+import node.council.model_secret
 import node.exchange.model
 import node.forecast.model
 import node.ledger.model
+import node.notices.model
 import node.outbox.model
 import node.points.model
 import node.repairs.model
@@ -18,9 +20,11 @@ import node.timebank.model
 ALL: tuple[ModuleType, ...] = (
     node.acts.model,
     node.council.model,
+    node.council.model_secret,
     node.exchange.model,
     node.forecast.model,
     node.ledger.model,
+    node.notices.model,
     node.outbox.model,
     node.points.model,
     node.repairs.model,

@@ -1,0 +1,63 @@
+"""What each kind of notice says. A kind is a code; its sentence is written here and translated."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+
+from node.notices.rules import Channel
+from node.web import language
+from node.web.language import gettext as _
+
+
+def sentences() -> dict[str, str]:
+    """Every kind with its sentence in the reader's language."""
+    return {
+        "repair_dispatched": _("Repair #{number}: somebody has been sent."),
+        "repair_processing": _("Repair #{number}: the work has begun."),
+        "repair_completed": _("Repair #{number} is done. Please say how it went."),
+        "repair_reopened": _("Repair #{number} was opened again: it was not fixed."),
+        "repair_moved": _("Repair #{number} has moved on."),
+        "repair_overdue": _("Repair #{number} is overdue and needs you now."),
+        "repair_late": _("Repair #{number} is late. It was handed up to step {level}."),
+        "repair_followed": _("A neighbour follows your repair #{number}: it concerns them too."),
+        "hours_paid": _("{minutes} minutes of help were confirmed and paid."),
+        "helpers_needed": _("{day} will be a busy day: {people} more helpers are asked for."),
+        "motion_public": _("A motion is public now, until {day}. Please read it."),
+        "vote_open": _("A vote is open until {day}."),
+        "owners_vote_open": _("An owners' vote is open until {day}."),
+        "vote_closing": _("A vote closes soon, on {day}. Have you voted?"),
+        "vote_carried": _("A vote has ended: the motion was carried."),
+        "vote_not_carried": _("A vote has ended: the motion was not carried."),
+        "motion_done": _("What a motion promised was looked at again. See what came of it."),
+        "proxy_agreed": _("A relative may act for you from now on. You can end it at any time."),
+        "proxy_granted": _("You may act for a neighbour from now on."),
+        "told": _("There is news for you."),
+    }
+
+
+def sentence(kind: str, details: Mapping[str, str | int]) -> str:
+    """The notice in the reader's language; for a kind of a later version a plain word."""
+    known, filled = sentences(), dict(details)
+    if "day" in filled:  # kept as a date, said as the reader says it
+        filled["day"] = language.day(date.fromisoformat(str(filled["day"])))
+    return known.get(kind, known["told"]).format_map(filled)
+
+
+def look_here() -> str:
+    """Where to go on, when the operator has not said under which address the pages are reached."""
+    return _("Sign in to see more, or ask at the service desk.")
+
+
+def channel_names() -> dict[Channel, str]:
+    """The ways out of the house, in the reader's language."""
+    return {Channel.EMAIL: _("E-mail"), Channel.SMS: _("SMS"), Channel.WECHAT: _("WeChat")}
+
+
+@contextmanager
+def spoken(chosen: str) -> Iterator[None]:
+    """Inside, sentences are in this language."""
+    token = language.language.set(chosen if chosen in language.LANGUAGES else "zh")
+    try:
+        yield
+    finally:
+        language.language.reset(token)
