@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from node.kernel.errors import DomainError
-from simulation.stories import Story, deal_with_a_liar, gift, hour_inside, redeem_away
+from simulation.stories import deal_with_a_liar, gift, hour_inside, redeem_away
+from simulation.story import Story
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Act:
 
 ACTS: tuple[Act, ...] = (
     Act("an hour inside", 3, hour_inside),
-    Act("help next door, sometimes given back", 7, redeem_away),
+    Act("help next door, sometimes given back or fought about", 7, redeem_away),
     Act("a gift", 2, gift),
     Act("a deal with a liar", 1, deal_with_a_liar, needs="lie"),
 )

@@ -72,6 +72,7 @@ class Inspection:
                         f"{other} shows {clearing[other][one]} for {one}"
                     )
                     self.history.violated("positions_differ", words)
+        self._compare_disputes()
         halves = self.receipts.debts.keys() ^ self.receipts.credits.keys()
         for exchange in sorted(halves):
             debt = self.receipts.debts.get(exchange) or self.receipts.credits[exchange]
@@ -80,3 +81,21 @@ class Inspection:
                 self.history.violated("minutes_lost", words)
         if sum(self.chain.balances().values()) != 0:
             self.history.violated("chain_sum", "the chain's balances do not sum to zero")
+
+    def _compare_disputes(self) -> None:
+        """Both sides tell the same end of every dispute, and what was judged has gone back."""
+        found = {town.name: town.witness.disputes() for town in self.towns}
+        back = {town.name: town.witness.reversed_minutes() for town in self.towns}
+        for name, disputes in found.items():
+            for row_id, here in disputes.items():
+                if here.peer == LIAR:
+                    continue
+                there = found[here.peer].get(row_id)
+                words = f"dispute {row_id[:8]} is {here} at {name}, {there} at {here.peer}"
+                if there is None or (here.state, here.verdict) != (there.state, there.verdict):
+                    self.history.violated("disputes_differ", words)
+                elif here.state != "judged" and here.agrees_with(there):
+                    self.history.violated("verdict_ignored", words)
+                is_owed = here.verdict and not here.refusal and not (there and there.refusal)
+                if is_owed and back[name].get(here.exchange) != here.verdict:
+                    self.history.violated("verdict_not_carried_out", words)

@@ -95,7 +95,8 @@ class Network:
         if self.dice.happens("duplicate", *call.key):
             self._later(self.dice.between(1.0, REPEAT_SECONDS_MAX, "repeat", *call.key), call, None)
         try:
-            answers = await asyncio.wait_for(reply, CALL_SECONDS_MAX)
+            async with asyncio.timeout(CALL_SECONDS_MAX):
+                answers = await reply
         except TimeoutError as late:
             raise PeerUnreachable("no answer in time") from late
         if self.receivers[caller].stumbles("with an answer in hand"):

@@ -130,7 +130,8 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_SECONDS)
+                async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+                    await process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
@@ -214,7 +215,8 @@ class ProcessTree:
             start_new_session=True,
         )
         try:
-            output, errors = await asyncio.wait_for(process.communicate(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                output, errors = await process.communicate()
         except TimeoutError:
             return -1, "", f"no end within {timeout_seconds:.0f} s."
         finally:

@@ -1,106 +1,27 @@
 """What residents do: each story is one errand from its beginning to its end, told as a coroutine.
 
-Whoever finds a node down, or loses it in the middle, comes back later and says the same again, with
-the same ids. simulation/acts.py is the table of all kinds.
+simulation/acts.py is the table of all kinds, simulation/quarrels.py tells what went wrong.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from random import Random
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from node.exchange import gift as giving
-from node.exchange import home, host, reversal
-from node.exchange.model import Reversal, Visit
-from node.kernel.errors import DomainError
-from node.kernel.ids import CODE_ALPHABET, derived_id
+from node.exchange import home, host
+from node.exchange.model import Gift, Visit
+from node.kernel.ids import CODE_ALPHABET
 from node.timebank import service as timebank
 from node.timebank.service import Actor
-from simulation.faults import Died
-from simulation.founding import resident_id
-from simulation.liar import Liar
-from simulation.scenario import LIAR, Scenario
+from simulation import quarrels
+from simulation.scenario import LIAR
+from simulation.story import Story
 from simulation.town import Town
 
-T = TypeVar("T")
-
-HOUR = 3_600.0
-COME_BACK_SECONDS = 1_500.0  # after finding the node down
-LOOK_AGAIN_SECONDS = 1_800.0  # for an answer from the other community
 SERVICES = ("companionship", "errands", "phone_help")
-
-
-@dataclass
-class Story:
-    """One errand: its own number and dice, and whom it is about."""
-
-    number: int
-    scenario: Scenario
-    towns: Sequence[Town]
-    liar: Liar
-    random: Random
-
-    def id(self, what: str) -> UUID:
-        """The id that everybody in this story uses for `what`."""
-        return derived_id("simulated", self.scenario.seed, self.number, what)
-
-    def resident(self, town: Town) -> UUID:
-        """Somebody who lives there."""
-        return resident_id(town.name, self.random.randrange(self.scenario.residents))
-
-    def two_residents(self, town: Town) -> tuple[UUID, UUID]:
-        """Two who live there."""
-        one, other = self.random.sample(range(self.scenario.residents), 2)
-        return resident_id(town.name, one), resident_id(town.name, other)
-
-    def chance(self, probability: float) -> bool:
-        """Whether this story takes that turn."""
-        return self.random.random() < probability
-
-    async def pause(self, low_hours: float, high_hours: float) -> None:
-        """Life goes on for a while."""
-        await asyncio.sleep(self.random.uniform(low_hours, high_hours) * HOUR)
-
-    async def say(self, town: Town, words: str, command: Callable[[Session], T]) -> T:
-        """Do it at this node, as often as it takes to be answered; raises the node's refusal."""
-        repeats = self.chance(0.08)  # a double click, or a clerk who is not sure
-        while True:
-            if town.is_up:
-                try:
-                    result = town.do(command)
-                    if repeats:
-                        repeats = False
-                        town.do(command)
-                except Died:
-                    pass
-                except DomainError as refusal:
-                    town.tell(f"story {self.number}: {words}: refused, {refusal.code}")
-                    raise
-                else:
-                    town.tell(f"story {self.number}: {words}")
-                    return result
-            await asyncio.sleep(COME_BACK_SECONDS)
-
-    async def sees(
-        self, town: Town, kind: type[T], row_id: UUID, is_there: Callable[[T], bool]
-    ) -> T:
-        """The row as soon as it stands in this node's books as it should."""
-        while True:
-            if town.is_up:
-                with town.database.read() as session:
-                    row = session.get(kind, row_id)
-                if row is not None and is_there(row):
-                    return row
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
-
-    def told(self, town: Town, table: str, row_id: UUID, states: str) -> None:
-        """Somebody was told so: from now on the row is in one of these states."""
-        town.witness.promise(table, row_id, frozenset(states.split()))
 
 
 async def hour_inside(story: Story) -> None:
@@ -207,42 +128,11 @@ async def redeem_away(story: Story) -> None:
     if story.chance(0.03):
         return  # nobody comes; home's promise runs out after its time
     await help_given(story, away, minutes=story.random.randint(1, visit.minutes_up_to or 1))
-    if story.chance(0.12):
-        await give_back(story, away, at_home, exchange_id=visit.id)
-
-
-async def give_back(story: Story, payee: Town, payer: Town, *, exchange_id: UUID) -> None:
-    """The help was not what was noted: the side that was paid offers minutes back."""
-    visit = await story.sees(payee, Visit, exchange_id, lambda row: row.state != "confirmed")
-    if visit.state != "captured":
-        return
-    reversal_id, minutes = story.id("reversal"), story.random.randint(1, visit.minutes or 1)
-    clock, name = payee.district.clock, exchange_id.hex[:8]
-    await story.pause(1, 40)
-    await story.say(
-        payee,
-        f"visit {name}: offers {minutes} min back",
-        lambda session: reversal.offer(
-            session,
-            clock,
-            payee.sealer,
-            reversal_id=reversal_id,
-            exchange_id=exchange_id,
-            minutes=minutes,
-            decided_by=None,
-        ),
-    )
-    story.told(payee, "reversal", reversal_id, "offered reversed declined")
-    await story.sees(payer, Reversal, reversal_id, lambda row: True)
-    await story.pause(1, 40)
-    await story.say(
-        payer,
-        f"visit {name}: agrees to the {minutes} min back",
-        lambda session: reversal.agree(
-            session, clock, payer.sealer, reversal_id=reversal_id, decided_by=None
-        ),
-    )
-    story.told(payer, "reversal", reversal_id, "agreed reversed")
+    if story.chance(0.25):
+        visit = await story.sees(away, Visit, visit.id, lambda row: row.state != "confirmed")
+        if visit.state == "captured":
+            sides = quarrels.Sides(payee=away, payer=at_home)
+            await quarrels.begin(story, sides, visit.id, minutes=visit.minutes or 1)
 
 
 async def gift(story: Story) -> None:
@@ -275,6 +165,11 @@ async def gift(story: Story) -> None:
         ),
     )
     story.told(here, "gift", gift_id, "sent accepted refused")
+    if story.chance(0.2):
+        given = await story.sees(here, Gift, gift_id, lambda row: row.state != "sent")
+        if given.state == "accepted":
+            sides = quarrels.Sides(payee=there, payer=here)
+            await quarrels.begin(story, sides, gift_id, minutes=minutes)
 
 
 async def deal_with_a_liar(story: Story) -> None:

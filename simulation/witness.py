@@ -52,6 +52,21 @@ HOLD_OF_GIFT: Mapping[str, Set[str | None]] = {
     "refused": {"voided"},
     "received": {None},
 }
+REVERSALS = """
+SELECT reversal.id, reversal.state || CASE WHEN gives_back THEN ' by us' ELSE '' END,
+       reversal.minutes, hold.state, hold.captured_amount
+FROM reversal LEFT JOIN hold ON hold.id = reversal.id"""
+HOLD_OF_REVERSAL: Mapping[str, Set[str | None]] = {
+    "asked": {None},
+    "asked by us": {None},
+    "offered": {None},
+    "offered by us": {"open"},
+    "agreed": {"open"},
+    "reversed": {"captured"},
+    "reversed by us": {"captured"},
+    "declined": {None, "voided"},
+    "declined by us": {None, "voided"},
+}
 HOLD_OF_VISIT: Mapping[str, Set[str | None]] = {
     "presented": {None},
     "accepted": {"open"},
@@ -70,6 +85,21 @@ class Debt(NamedTuple):
     debtor: str
     creditor: str
     minutes: int
+
+
+class Dispute(NamedTuple):
+    """How a dispute about an exchange stands on one side."""
+
+    exchange: str
+    peer: str
+    state: str
+    own_verdict: int | None  # what the arbiter here said last
+    verdict: int | None  # minutes that both arbiters gave back
+    refusal: str | None  # what stands in the verdict's way
+
+    def agrees_with(self, other: "Dispute") -> bool:
+        """Whether the arbiters of both sides said the same."""
+        return self.own_verdict is not None and self.own_verdict == other.own_verdict
 
 
 @dataclass
@@ -152,13 +182,15 @@ class Witness:
         self.structure()
 
     def structure(self) -> None:
-        """Passes and visits fit their holds, and every question that a visit waits for is asked."""
+        """What is promised fits its hold, and every question that somebody waits for is asked."""
         for kind, query, holds in (
             ("pass", PASSES, HOLD_OF_PASS),
             ("visit", VISITS, HOLD_OF_VISIT),
+            ("gift", GIFTS, HOLD_OF_GIFT),
+            ("reversal", REVERSALS, HOLD_OF_REVERSAL),
         ):
             for row_id, state, minutes, hold, captured in self._file.execute(query):
-                is_right = hold in holds[state] and (state != "captured" or minutes == captured)
+                is_right = hold in holds[state] and (hold != "captured" or minutes == captured)
                 words = f"{kind} {row_id[:8]} is {state}, its hold is {hold}"
                 self._require(is_right, f"{kind}_hold", words)
         differing = (
@@ -189,6 +221,17 @@ class Witness:
         """Home and state of visits."""
         rows = self._file.execute("SELECT id, home, state FROM visit")
         return {row_id: (home, state) for row_id, home, state in rows}
+
+    def disputes(self) -> dict[str, Dispute]:
+        """How each dispute stands here."""
+        columns = "id, exchange_id, peer, state, our_verdict, verdict_minutes, refusal"
+        rows = self._file.execute(f"SELECT {columns} FROM dispute")  # noqa: S608 (our own)
+        return {row_id: Dispute(*rest) for row_id, *rest in rows}
+
+    def reversed_minutes(self) -> dict[str, int]:
+        """Minutes that went back, by the exchange that they had been paid for."""
+        paid_back = "SELECT exchange_id, minutes FROM reversal WHERE state = 'reversed'"
+        return dict(self._file.execute(paid_back))
 
     def clearing(self) -> dict[str, int]:
         """What the clearing accounts show, in minutes."""

@@ -30,7 +30,7 @@ from simulation.network import Network
 from simulation.office import OFFICE, Office
 from simulation.scenario import LIAR, Scenario
 from simulation.settlement_chain import SimulatedChain
-from simulation.stories import Story
+from simulation.story import Story
 from simulation.town import CONFIRMATIONS, District, Town
 from simulation.virtual_time import NothingLeft, VirtualLoop
 from simulation.witness import Receipts, Witness

@@ -15,7 +15,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from node.exchange import host
-from node.exchange.messages import Receipt, RequestCapture
+from node.exchange.messages import JudgeDispute, Noted, Receipt, RequestCapture
 from node.exchange.model import Pass
 from node.exchange.rules import PassState
 from node.kernel.db import Command
@@ -80,6 +80,15 @@ class ForgetfulInbox(Inbox):
 
 class InboxThatForgetsCaptures(ForgetfulInbox):
     forgotten = RequestCapture
+
+
+class DeafToVerdicts(Answers):
+    """What the other side's arbiter says is noted, and changes nothing."""
+
+    def answer(self, session: Session, question: Envelope) -> Body:
+        if isinstance(question.body, JudgeDispute):
+            return Noted(question.body.dispute_id)
+        return super().answer(session, question)
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,11 @@ class TownThatCapturesAgain(TownThatForgets):
         return CapturesAgain(self.district.clock, self.sealer, self.book)
 
 
+class TownDeafToVerdicts(Town):
+    def make_answers(self) -> Answers:
+        return DeafToVerdicts(self.district.clock, self.sealer, self.book)
+
+
 class TownWithADesk(Town):
     desk: type[WireWithADesk]
 
@@ -195,19 +209,22 @@ class TownThatWritesLater(Town):
 
 
 @pytest.mark.parametrize(
-    ("town_kind", "faults", "kind", "steps_max"),
+    ("town_kind", "faults", "days", "kind", "steps_max"),
     [
-        (TownThatCapturesAgain, NETWORK, "minutes_not_conserved", 12),
-        (TownThatCreditsAtOnce, NETWORK, "booked_without_proof", 8),
-        (TownThatGivesUp, NETWORK, "given_back_in_doubt", 14),
-        (TownThatWritesLater, CRASHES, "question_lost", 20),
-        (TownThatForgets, NETWORK, "answer_changed", 8),
+        (TownThatCapturesAgain, NETWORK, 3, "minutes_not_conserved", 12),
+        (TownThatCreditsAtOnce, NETWORK, 3, "booked_without_proof", 8),
+        (TownThatGivesUp, NETWORK, 3, "given_back_in_doubt", 14),
+        (TownThatWritesLater, CRASHES, 3, "question_lost", 20),
+        (TownThatForgets, NETWORK, 3, "answer_changed", 8),
+        (TownDeafToVerdicts, Faults(), 12, "verdict_ignored", 60),
     ],
 )
 def test_a_planted_bug_is_found(
-    town_kind: type[Town], faults: Faults, kind: str, steps_max: int
+    town_kind: type[Town], faults: Faults, days: int, kind: str, steps_max: int
 ) -> None:
-    scenarios = (Scenario(seed, days=3, communities=2, faults=faults) for seed in range(SEEDS_MAX))
+    scenarios = (
+        Scenario(seed, days=days, communities=2, faults=faults) for seed in range(SEEDS_MAX)
+    )
     lived = (simulate(scenario, town_kind=town_kind) for scenario in scenarios)
     failed = next(outcome for outcome in lived if not outcome.is_good)
     shortest = shorten(failed, town_kind=town_kind, runs=40)
