@@ -46,7 +46,8 @@ async def build_bundle(directory: Path) -> Bundle:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        said, errors = await asyncio.wait_for(process.communicate(), BUILD_SECONDS)
+        async with asyncio.timeout(BUILD_SECONDS):
+            said, errors = await process.communicate()
     except TimeoutError as error:
         raise BundleNotBuilt(reason=f"it took more than {BUILD_SECONDS:.0f} s") from error
     finally:

@@ -250,7 +250,8 @@ class SuperLink:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            output, errors = await asyncio.wait_for(process.communicate(), CLI_TIMEOUT_SECONDS)
+            async with asyncio.timeout(CLI_TIMEOUT_SECONDS):
+                output, errors = await process.communicate()
         except TimeoutError as error:
             raise _CommandFailed(f"no answer in {CLI_TIMEOUT_SECONDS:.0f} s") from error
         finally:

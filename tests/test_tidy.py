@@ -116,6 +116,19 @@ def test_nothing_is_left_undone() -> None:
     assert found == []
 
 
+def test_nothing_swallows_a_cancellation() -> None:
+    # On Python 3.11 asyncio.wait_for loses a cancellation that arrives together with the answer:
+    # Ctrl-C would be ignored now and then. asyncio.timeout does not.
+    call = "asyncio." + "wait_for("
+    parts = ("contracts/", "coordinator/", "federation/", "node/", "simulation/")
+    found = [
+        name
+        for name in python_files()
+        if name.startswith(parts) and call in (ROOT / name).read_text(encoding="utf-8")
+    ]
+    assert found == []
+
+
 def test_time_and_chance_are_arguments() -> None:
     """`datetime.now`, `time.time`, `uuid4`, `random`: in the kernel and in the simulation only."""
     found = [

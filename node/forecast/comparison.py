@@ -102,7 +102,8 @@ async def run_child(arguments: Sequence[str], log: Path) -> int:
             *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=environment
         )
         try:
-            return await asyncio.wait_for(child.wait(), TIMEOUT_SECONDS)
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await child.wait()
         except TimeoutError:
             raise rules.EvaluationFailed(problem=f"{TIMEOUT_SECONDS:.0f} s passed") from None
         finally:

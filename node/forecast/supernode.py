@@ -101,7 +101,8 @@ async def _require_sandbox(directory: Path) -> None:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), CHECK_SECONDS)
+        async with asyncio.timeout(CHECK_SECONDS):
+            said, _ = await process.communicate()
     except TimeoutError as error:
         raise SandboxMissing(problem="The sandbox could not be tried in time.") from error
     finally:

@@ -107,8 +107,9 @@ class SupervisedProcess:
             return
         if process.returncode is None:
             _signal_group(process.pid, signal.SIGTERM)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(process.wait(), STOP_GRACE_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_GRACE_SECONDS):
+                    await process.wait()
         await _end_group(process.pid)
         await process.wait()
 

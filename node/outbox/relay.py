@@ -102,7 +102,8 @@ class Relay:
                 self._awake.clear()
                 idle_seconds = self._start_due()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._awake.wait(), idle_seconds)
+                    async with asyncio.timeout(idle_seconds):
+                        await self._awake.wait()
         finally:
             for tasks in self._calls.values():
                 for task in tasks:
