@@ -21,12 +21,15 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, DateTime, Engine, Row, Uuid, create_engine, event, make_url
+from sqlalchemy import Connection, DateTime, Row, Uuid
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from node.kernel import rows
+from node.kernel.engine import DatabaseUnusable as DatabaseUnusable
+from node.kernel.engine import open_engine as open_engine
+from node.kernel.engine import shown as shown
 from node.kernel.errors import Busy, DomainError
 from node.kernel.events import Reactions, forget_after, pending_count, react
 from node.kernel.ports import Clock
@@ -38,10 +41,9 @@ AnyRow = Row[*tuple[Any, ...]]
 
 BATCH_MAX = 256  # commands in one transaction
 QUEUE_MAX = 10_000  # commands waiting; more are refused as kernel.busy
-BUSY_TIMEOUT_MS = 10_000  # how long one process waits for another's write lock
 STOP_TIMEOUT_SECONDS = 30
-WRITER_LOCK = 0x6C696E6C69  # PostgreSQL's advisory lock, held by the one who writes: "linli"
 
+_MOMENT_LENGTH = len("2026-11-24 09:00:00.000000")
 _IS_OPTIMISTIC = "linli.optimistic"
 
 log = structlog.get_logger()
@@ -62,16 +64,32 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        return _as_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        if dialect.name == "sqlite":
+            return _from_text
+        return super().result_processor(dialect, coltype)
+
+
+def _as_text(value: datetime | None) -> str | None:
+    """As SQLAlchemy writes it, at a third of the price: every row of the books has a moment."""
+    if value is None:
+        return None
+    assert value.tzinfo is not None, "a moment needs its time zone"
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return utc.isoformat(" ", "microseconds")[:_MOMENT_LENGTH]
+
+
+def _from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+
 
 class Base(DeclarativeBase):
     """Parent of every table of a node."""
 
     type_annotation_map = {datetime: Moment(), UUID: Uuid()}  # noqa: RUF012 (SQLAlchemy's own form)
-
-
-class DatabaseUnusable(DomainError):
-    code = "kernel.database_unusable"
-    message = "The database {url} cannot be used: {problem}"
 
 
 class DatabaseClosed(DomainError):
@@ -117,7 +135,7 @@ class Database:
         self.url = url
         self._clock = clock
         self._reactions: Reactions = reactions or {}
-        self._jobs: queue.Queue[_Job | None] = queue.Queue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._is_open = True
         self._listeners: list[Callable[[], None]] = []
         self._writer_engine = open_engine(url)
@@ -149,6 +167,11 @@ class Database:
         """A snapshot of what is committed; never waits for the writer, cannot write."""
         with Session(self._reader_engine) as session:
             yield session
+
+    @property
+    def reader_engine(self) -> Engine:
+        """For kernel/lookup.py: connections that only read."""
+        return self._reader_engine
 
     def on_commit(self, listener: Callable[[], None]) -> None:
         """Call `listener`, from the writer's thread, after each commit."""
@@ -250,8 +273,9 @@ class Database:
             for job in batch:
                 result = job.command(session)
                 react(session, self._clock, self._reactions)
-                session.flush()
-                session.expunge_all()
+                if session.new or session.identity_map:  # else nothing went through the ORM
+                    session.flush()
+                    session.expunge_all()
                 outcomes.append((result, None))
         return outcomes
 
@@ -326,69 +350,3 @@ def savepoint(session: Session) -> Iterator[None]:
             forget_after(session, recorded)
         raise
     connection.exec_driver_sql("RELEASE SAVEPOINT command")
-
-
-def open_engine(url: str, *, read_only: bool = False) -> Engine:
-    """An engine set up the way a node needs it; raises DatabaseUnusable with a sentence."""
-    try:
-        # A server may have been restarted since a connection was last used; a file is always there.
-        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    except Exception as problem:
-        raise DatabaseUnusable(url=shown(url), problem=str(problem).splitlines()[0]) from problem
-    if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine, read_only=read_only)
-    elif engine.dialect.name == "postgresql":
-        if read_only:
-            engine = engine.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-        else:
-            _take_turns(engine)
-    else:
-        raise DatabaseUnusable(
-            url=shown(url), problem="use sqlite:///FILE or postgresql+psycopg://"
-        )
-    if not read_only:
-        rows.watch(engine)
-    try:
-        engine.connect().close()
-    except Exception as problem:
-        raise DatabaseUnusable(url=shown(url), problem=str(problem).splitlines()[0]) from problem
-    return engine
-
-
-def shown(url: str) -> str:
-    """The URL without its password, for messages."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except Exception:
-        return "(not a database URL)"
-
-
-def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
-    @event.listens_for(engine, "connect")
-    def set_pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        if read_only:
-            cursor.execute("PRAGMA query_only=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def say_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-def _take_turns(engine: Engine) -> None:
-    """One writer at a time on PostgreSQL too, whatever process it is in."""
-
-    @event.listens_for(engine, "begin")
-    def take_turn(connection: Connection) -> None:
-        connection.exec_driver_sql(
-            f"SELECT set_config('lock_timeout', '{BUSY_TIMEOUT_MS}', true), "
-            f"pg_advisory_xact_lock({WRITER_LOCK})"
-        )

@@ -2,60 +2,66 @@
 
 The hottest paths (ledger, outbox, exchange) would otherwise pay a statement for every row they look
 at and for every row they write. Here a row is read once a transaction, a change marks it, and all
-changes of a table go out as one executemany: before the commit, or as soon as any other statement
-runs on the connection, so that nobody ever reads an older row than was written. Safe to keep
-between commands, because a database has one writer at a time (db.py).
+changes of a table go out together: before the commit, or as soon as any other statement runs on the
+connection, so that nobody ever reads an older row than was written. Safe to keep between commands,
+because a database has one writer at a time (db.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Select,
-    Table,
-    bindparam,
-    event,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.engine import Dialect
+from sqlalchemy import Column, Connection, Engine, Table, event, select
 from sqlalchemy.orm import Session
+
+from node.kernel.statements import Found, Lookup, Prepared, insert_rows, update_rows
 
 _KEPT = "linli.rows"
 HARMLESS = ("SELECT", "SAVEPOINT", "RELEASE")  # change no row
-KEYS_MAX = 1_000  # in one SELECT; more are read in several
+_UNREAD: Any = object()
 
 R = TypeVar("R")
 Complete = Callable[[list[dict[str, Any]]], None]
 
 
-@dataclass
+@dataclass(slots=True)
+class _Table:
+    """What one transaction has read of a table and not yet written to it."""
+
+    read: dict[Any, Any] = field(default_factory=dict)  # by key; None: there is no such row
+    current: dict[int, Any] = field(default_factory=dict)  # by id(): what `change` may be given
+    changed: dict[int, dict[str, Any]] = field(default_factory=dict)  # by id()
+
+
+@dataclass(slots=True)
 class _Kept:
     """What one connection's transaction has read and not yet written."""
 
-    read: dict[Any, dict[Any, Any]] = field(default_factory=dict)  # by Rows, then by key
+    connection: Connection
+    tables: dict[Any, _Table] = field(default_factory=dict)  # by Rows
     added: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
-    changed: dict[Any, dict[Any, dict[str, Any]]] = field(default_factory=dict)
     complete: dict[Table, Complete] = field(default_factory=dict)
-    is_ours: bool = False  # the statement that runs now is one of this module's
+    is_changed: bool = False
+
+    def of(self, rows: Any) -> _Table:
+        """What is known of this table."""
+        found = self.tables.get(rows)
+        if found is None:
+            found = self.tables[rows] = _Table()
+        return found
 
     def forget(self, table: Table | None) -> None:
         """Somebody else's statement changes this table (None: who knows which): read it again."""
-        for rows in list(self.read):
+        for rows in list(self.tables):
             if table is None or rows.table is table:
-                del self.read[rows]
+                del self.tables[rows]
 
     def forget_all(self) -> None:
         """Everything since the savepoint is undone."""
-        self.read.clear()
+        self.tables.clear()
         self.added.clear()
-        self.changed.clear()
+        self.is_changed = False
 
 
 class Rows(Generic[R]):
@@ -69,107 +75,73 @@ class Rows(Generic[R]):
         self.table = table
         self._record: Any = record
         self._names = tuple(one.name for one in fields(record))  # type: ignore[arg-type]  # a dataclass
+        self._is_name = frozenset(self._names)
         columns = [table.c[name] for name in self._names]
         assert columns[0] is self._key, "the key comes first"
-        self._one = select(*columns).where(self._key == bindparam("row_key"))
-        self._compiled: dict[str, _One] = {}
-        self._many = select(*columns).where(self._key.in_(bindparam("row_keys", expanding=True)))
+        self._lookup = Lookup(select(*columns), self._key)
 
     def load(self, session: Session, keys: Iterable[Any]) -> None:
         """Read these rows in one go; `get` finds them without a statement."""
-        kept = _kept_of(session)
         _write_orm(session)
-        read = kept.read.setdefault(self, {})
-        missing = [key for key in dict.fromkeys(keys) if key not in read]
-        for start in range(0, len(missing), KEYS_MAX):
-            wanted = missing[start : start + KEYS_MAX]
-            with _ours(kept):
-                found = session.connection().execute(self._many, {"row_keys": wanted}).all()
-            read |= dict.fromkeys(wanted)
-            for row in found:
-                read[row[0]] = self._record(*row)
+        kept = _kept_of(session)
+        known = kept.of(self)
+        missing = [key for key in dict.fromkeys(keys) if key not in known.read]
+        if missing:
+            found = self._lookup.many(kept.connection, missing)
+            known.read |= dict.fromkeys(missing)
+            for values in found:
+                self._keep(known, self._record(*values), values[0])
 
     def get(self, session: Session, key: Any) -> R | None:
         """The row as this transaction sees it; None where there is none."""
         kept = _kept_of(session)
-        if key not in kept.read.setdefault(self, {}):
-            _write_orm(session)
-            read = kept.read.setdefault(self, {})
-            read[key] = self._look_up(session.connection(), key)
-        found: R | None = kept.read[self][key]
-        return found
-
-    def _look_up(self, connection: Connection, key: Any) -> R | None:
-        """Straight through the driver, five times cheaper than a statement of its own."""
-        one = self._compiled.get(connection.dialect.name)
-        if one is None:
-            one = self._compiled[connection.dialect.name] = _One(self._one, connection.dialect)
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(one.sql, one.values(key))
-            row = cursor.fetchone()
-        finally:
-            cursor.close()
-        found: R | None = None if row is None else self._record(*one.read(row))
-        return found
+        row: R | None = kept.of(self).read.get(key, _UNREAD)
+        return self._read(session, kept, key) if row is _UNREAD else row
 
     def change(self, session: Session, row: R, **values: Any) -> None:
         """Give a row, as `get` returned it, new values."""
         kept = _kept_of(session)
-        key = getattr(row, self._key.name)
-        read = kept.read.get(self, {})
-        assert read.get(key) is row, "another statement changed the table since: read again"
+        known, place = kept.of(self), id(row)
+        assert place in known.current, "another statement changed the table since: read again"
         for name, value in values.items():
-            if name in self._names:
+            if name in self._is_name:
                 setattr(row, name, value)
-        kept.changed.setdefault(self, {}).setdefault(key, {}).update(values)
+        known.changed.setdefault(place, {}).update(values)
+        kept.is_changed = True
 
     def add(self, session: Session, **values: Any) -> None:
         """A new row; the columns that `record` leaves out may be given too."""
         add(session, self.table, values)
-        read = _kept_of(session).read.setdefault(self, {})
-        read[values[self._key.name]] = self._record(*(values.get(name) for name in self._names))
+        row = self._record(*[values.get(name) for name in self._names])
+        self._keep(_kept_of(session).of(self), row, values[self._key.name])
 
-    def _write(self, connection: Connection, changed: dict[Any, dict[str, Any]]) -> None:
+    def _read(self, session: Session, kept: _Kept, key: Any) -> R | None:
+        _write_orm(session)
+        known = kept.of(self)
+        values = self._lookup.one(kept.connection, key)
+        row: R | None = None if values is None else self._record(*values)
+        self._keep(known, row, key)
+        return row
+
+    def _keep(self, known: _Table, row: R | None, key: Any) -> None:
+        known.read[key] = row
+        if row is not None:
+            known.current[id(row)] = row
+
+    def _write(self, connection: Connection, known: _Table) -> None:
+        changed, known.changed = known.changed, {}
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-        for key, values in changed.items():
-            alike.setdefault(tuple(values), []).append(
-                {"row_key": key} | {f"new_{name}": value for name, value in values.items()}
-            )
-        for names, rows in alike.items():
-            new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
-            statement = update(self.table).where(self._key == bindparam("row_key")).values(new)
-            connection.execute(statement, rows)
+        for place, values in changed.items():
+            names = tuple(values)
+            values[self._key.name] = getattr(known.current[place], self._key.name)
+            alike.setdefault(names, []).append(values)
+        for rows in alike.values():
+            update_rows(connection, self.table, self._key, rows)
 
 
 def are_kept(session: Session) -> bool:
     """Whether this session is inside a writer's transaction."""
     return _KEPT in session.info or _KEPT in session.connection().info
-
-
-class _One:
-    """A SELECT by key as one database's driver takes it, and how its values come and go."""
-
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        self.sql = str(compiled)
-        self._is_positional = bool(compiled.positional)
-        [key] = compiled.binds.values()
-        self._bind = key.type.dialect_impl(dialect).bind_processor(dialect)
-        columns = statement.selected_columns
-        self._results = [
-            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
-        ]
-
-    def values(self, key: Any) -> Any:
-        """The key as the driver takes it."""
-        value = key if self._bind is None else self._bind(key)
-        return (value,) if self._is_positional else {"row_key": value}
-
-    def read(self, row: Sequence[Any]) -> list[Any]:
-        """A row as Python knows it."""
-        pairs = zip(row, self._results, strict=True)
-        return [value if process is None else process(value) for value, process in pairs]
 
 
 def add(
@@ -186,6 +158,21 @@ def add(
         kept.complete[table] = complete
 
 
+def ask(session: Session, query: Prepared, /, **values: Any) -> Found:
+    """What a prepared SELECT finds, in a writer's transaction or outside."""
+    return query.rows(_all_written(session), **values)
+
+
+def ask_many(session: Session, lookup: Lookup, keys: Sequence[Any], /, **values: Any) -> Found:
+    """What there is under these keys, in a writer's transaction or outside."""
+    return lookup.many(_all_written(session), keys, **values)
+
+
+def tell(session: Session, update: Prepared, /, **values: Any) -> int:
+    """Run a prepared UPDATE of a table of which nobody keeps rows; how many rows it changed."""
+    return update.change(_all_written(session), **values)
+
+
 def watch(engine: Engine) -> None:
     """Let this engine's connections keep rows; db.py does it for every writer."""
 
@@ -194,23 +181,23 @@ def watch(engine: Engine) -> None:
         connection: Connection, _cursor: Any, statement: str, _values: Any, context: Any, _many: Any
     ) -> None:
         kept = connection.info.get(_KEPT)
-        if kept is None or kept.is_ours:
+        if kept is None:
             return
         if statement.startswith("ROLLBACK"):
             kept.forget_all()
             return
-        _write_all(connection, kept)
+        _write_all(kept)
         if not statement.startswith(HARMLESS):
             changes = context.isinsert or context.isupdate or context.isdelete
             kept.forget(context.compiled.statement.table if changes else None)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.info[_KEPT] = _Kept()
+        connection.info[_KEPT] = _Kept(connection)
 
     @event.listens_for(engine, "commit")
     def commit(connection: Connection) -> None:
-        _write_all(connection, connection.info.pop(_KEPT))
+        _write_all(connection.info.pop(_KEPT))
 
     @event.listens_for(engine, "rollback")
     def rollback(connection: Connection) -> None:
@@ -229,25 +216,29 @@ def _kept_of(session: Session) -> _Kept:
     return found
 
 
-def _write_all(connection: Connection, kept: _Kept) -> None:
-    if not kept.added and not kept.changed:
-        return
-    added, changed = kept.added, kept.changed
-    kept.added, kept.changed = {}, {}
-    with _ours(kept):
+def _all_written(session: Session) -> Connection:
+    _write_orm(session)
+    connection = session.connection()
+    if (kept := connection.info.get(_KEPT)) is not None:
+        _write_all(kept)
+    return connection
+
+
+def _write_all(kept: _Kept) -> None:
+    if kept.added:
+        added, kept.added = kept.added, {}
         for table in sorted(added, key=_depth):
             if table in kept.complete:
                 kept.complete[table](added[table])
-            connection.execute(insert(table), _alike(added[table]))
-        for rows, changes in changed.items():
-            rows._write(connection, changes)
+            insert_rows(kept.connection, table, added[table])
+    if kept.is_changed:
+        kept.is_changed = False
+        for rows, known in kept.tables.items():
+            if known.changed:
+                rows._write(kept.connection, known)
 
 
-def _alike(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    assert all(len(row) == len(rows[0]) for row in rows), "one table's rows name the same columns"
-    return rows
-
-
+@lru_cache(maxsize=1_024)
 def _depth(table: Table) -> int:
     """Parents before children: foreign keys are checked row by row."""
     others = [key.column.table for key in table.foreign_keys if key.column.table is not table]
@@ -257,12 +248,3 @@ def _depth(table: Table) -> int:
 def _write_orm(session: Session) -> None:
     if session.new or session.dirty:
         session.flush()
-
-
-@contextmanager
-def _ours(kept: _Kept) -> Iterator[None]:
-    kept.is_ours = True
-    try:
-        yield
-    finally:
-        kept.is_ours = False

@@ -92,9 +92,13 @@ def _root_above(leaf: bytes, path: bytes) -> bytes | None:
             if len(neighbour) < merkle.HASH_BYTES:
                 return None
             pair = (neighbour, current) if index & 1 else (current, neighbour)
-            current = merkle.node_hash(*pair)
+            current = _above(*pair)
         index, width = index // 2, (width + 1) // 2
     return current if at == len(path) else None
+
+
+# The paths of many messages under one root meet: each hash above them is computed once.
+_above = lru_cache(maxsize=2 * LEAVES_MAX)(merkle.node_hash)
 
 
 @lru_cache(maxsize=1_024)

@@ -1,5 +1,6 @@
 """Messages on their way out, answers given to what came in, and the list of all that left."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import cast
@@ -9,6 +10,7 @@ from sqlalchemy import BigInteger, Index, LargeBinary, Table
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.kernel.db import Base
+from node.kernel.rows import Rows
 
 
 class OutboxState(StrEnum):
@@ -60,6 +62,16 @@ class Departure(Base):
     last_at: Mapped[datetime]
 
 
+@dataclass(slots=True)
+class MessageRow:
+    """A message inside a transaction, as an answer to it is taken."""
+
+    id: UUID
+    state: str
+    attempts: int
+
+
 OUTBOX = cast(Table, OutboxMessage.__table__)
 INBOX = cast(Table, InboxMessage.__table__)
 DEPARTURE = cast(Table, Departure.__table__)
+MESSAGES = Rows(OUTBOX, MessageRow)

@@ -16,31 +16,42 @@ from node.kernel.db import AnyRow, Moment
 from node.kernel.errors import IdReused
 from node.kernel.messages import Body, Envelope, Sealed, Sealer
 from node.kernel.ports import Clock
-from node.outbox.model import DEPARTURE, INBOX, OUTBOX, OutboxState
+from node.kernel.statements import Lookup, Prepared
+from node.outbox.model import DEPARTURE, INBOX, MESSAGES, OUTBOX, OutboxState
 
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 60.0
 
-_KNOWN_ANSWERS = select(INBOX).where(
-    INBOX.c.sender == bindparam("sender_key"), INBOX.c.id.in_(bindparam("id_keys", expanding=True))
+_KNOWN_ANSWERS = Lookup(
+    select(
+        INBOX.c.id, INBOX.c.payload_hash, INBOX.c.answer_payload, INBOX.c.answer_signature
+    ).where(INBOX.c.sender == bindparam("sender_key")),
+    INBOX.c.id,
 )
-_WAITING = select(OUTBOX.c.id, OUTBOX.c.attempts).where(
-    OUTBOX.c.state == OutboxState.WAITING, OUTBOX.c.id.in_(bindparam("id_keys", expanding=True))
-)
-_NEXT_ATTEMPTS = (
-    select(OUTBOX.c.recipient, func.min(OUTBOX.c.next_attempt_at, type_=Moment()).label("at"))
+_NEXT_ATTEMPTS = Prepared(
+    select(OUTBOX.c.recipient, func.min(OUTBOX.c.next_attempt_at, type_=Moment()))
     .where(OUTBOX.c.state == OutboxState.WAITING)
     .group_by(OUTBOX.c.recipient)
 )
-_SET_ANSWER = (
-    update(OUTBOX)
-    .where(OUTBOX.c.id == bindparam("key"))
+_DUE = Prepared(
+    select(OUTBOX.c.id, OUTBOX.c.kind, OUTBOX.c.payload, OUTBOX.c.signature)
+    .where(
+        OUTBOX.c.state == OutboxState.WAITING,
+        OUTBOX.c.recipient == bindparam("peer"),
+        OUTBOX.c.next_attempt_at <= bindparam("now"),
+    )
+    .order_by(OUTBOX.c.created_at, OUTBOX.c.id)
+    .limit(bindparam("items_max"))
+)
+_COUNT_DEPARTURE = Prepared(
+    update(DEPARTURE)
+    .where(
+        DEPARTURE.c.kind == bindparam("kind_key"), DEPARTURE.c.recipient == bindparam("peer_key")
+    )
     .values(
-        state=OutboxState.ANSWERED,
-        attempts=OUTBOX.c.attempts + 1,
-        answered_at=bindparam("new_moment"),
-        answer_payload=bindparam("new_payload"),
-        answer_signature=bindparam("new_signature"),
+        messages=DEPARTURE.c.messages + bindparam("more_messages"),
+        bytes=DEPARTURE.c.bytes + bindparam("more_bytes"),
+        last_at=bindparam("moment"),
     )
 )
 
@@ -90,7 +101,7 @@ def kind_of(body: Body) -> str:
 
 def next_attempts(session: Session) -> dict[str, datetime]:
     """For each community for which something waits: when the first of it may be tried."""
-    return {row.recipient: row.at for row in session.connection().execute(_NEXT_ATTEMPTS)}
+    return dict(rows.ask(session, _NEXT_ATTEMPTS))
 
 
 def due(
@@ -106,22 +117,13 @@ def due(
 
     Those in `but_not` are on their way already.
     """
-    found = session.execute(
-        select(OUTBOX.c.id, OUTBOX.c.kind, OUTBOX.c.payload, OUTBOX.c.signature)
-        .where(
-            OUTBOX.c.state == OutboxState.WAITING,
-            OUTBOX.c.recipient == recipient,
-            OUTBOX.c.next_attempt_at <= now,
-        )
-        .order_by(OUTBOX.c.created_at, OUTBOX.c.id)
-        .limit(items_max + len(but_not))
-    )
+    found = rows.ask(session, _DUE, peer=recipient, now=now, items_max=items_max + len(but_not))
     taken: list[Outgoing] = []
     size = 0
-    for row in found:
-        if row.id in but_not:
+    for message_id, kind, payload, signature in found:
+        if message_id in but_not:
             continue
-        message = Outgoing(row.id, row.kind, Sealed(row.payload, row.signature))
+        message = Outgoing(message_id, kind, Sealed(payload, signature))
         size += message.size
         if taken and (size > bytes_max or len(taken) == items_max):
             break
@@ -157,26 +159,26 @@ def take_answers(
     session: Session, clock: Clock, *, given: Mapping[Outgoing, Sealed], recipient: str
 ) -> set[UUID]:
     """Keep the answers to messages; returns the ids of those that were not answered before."""
-    attempts = {
-        row.id: row.attempts
-        for row in session.execute(_WAITING, {"id_keys": [message.id for message in given]})
-    }
-    new = {message: answer for message, answer in given.items() if message.id in attempts}
-    if new:
-        now = clock.now()
-        changes = [
-            {
-                "key": message.id,
-                "new_moment": now,
-                "new_payload": answer.payload,
-                "new_signature": answer.signature,
-            }
-            for message, answer in new.items()
-        ]
-        session.connection().execute(_SET_ANSWER, changes)
-    first = [message for message in new if attempts[message.id] == 0]
+    MESSAGES.load(session, [message.id for message in given])
+    now, new, first = clock.now(), set(), []
+    for message, answer in given.items():
+        kept = MESSAGES.get(session, message.id)
+        if kept is None or kept.state != OutboxState.WAITING:
+            continue
+        new.add(message.id)
+        if kept.attempts == 0:
+            first.append(message)
+        MESSAGES.change(
+            session,
+            kept,
+            state=OutboxState.ANSWERED,
+            attempts=kept.attempts + 1,
+            answered_at=now,
+            answer_payload=answer.payload,
+            answer_signature=answer.signature,
+        )
     _record_first_try(session, clock, messages=first, recipient=recipient)
-    return set(attempts)
+    return new
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +199,10 @@ def known_answers(
     session: Session, *, sender: str, message_ids: Sequence[UUID]
 ) -> dict[UUID, Answered]:
     """What this sender's questions were answered when they came first."""
-    found = session.execute(_KNOWN_ANSWERS, {"sender_key": sender, "id_keys": list(message_ids)})
+    found = rows.ask_many(session, _KNOWN_ANSWERS, message_ids, sender_key=sender)
     return {
-        row.id: Answered(row.payload_hash, Sealed(row.answer_payload, row.answer_signature))
-        for row in found
+        message_id: Answered(payload_hash, Sealed(payload, signature))
+        for message_id, payload_hash, payload, signature in found
     }
 
 
@@ -218,14 +220,19 @@ def record_departure(
     session: Session, clock: Clock, *, kind: str, recipient: str, messages: int, size: int
 ) -> None:
     """Add to the list of all that left the house. `size` in bytes."""
-    same = (DEPARTURE.c.kind == kind, DEPARTURE.c.recipient == recipient)
-    added = {"messages": DEPARTURE.c.messages + messages, "bytes": DEPARTURE.c.bytes + size}
-    changed = session.connection().execute(
-        update(DEPARTURE).where(*same).values(**added, last_at=clock.now())
+    row = {"kind": kind, "recipient": recipient, "messages": messages, "bytes": size}
+    row["last_at"] = clock.now()
+    changed = rows.tell(
+        session,
+        _COUNT_DEPARTURE,
+        kind_key=kind,
+        peer_key=recipient,
+        more_messages=messages,
+        more_bytes=size,
+        moment=row["last_at"],
     )
-    if changed.rowcount == 0:
-        row = {"kind": kind, "recipient": recipient, "messages": messages, "bytes": size}
-        session.execute(insert(DEPARTURE), row | {"last_at": clock.now()})
+    if changed == 0:
+        session.execute(insert(DEPARTURE), row)
 
 
 def _record_first_try(

@@ -1,7 +1,7 @@
 """Each kind of body <-> its message on the wire: two tables, nothing else."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,17 +12,21 @@ from node.kernel.messages import Body, Refusal, Sealed
 from node.settlement import messages as settlement
 from protos import peer_pb2 as pb
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_SECONDS = 86_400
+
 
 def timestamp(moment: datetime) -> Timestamp:
     """An aware datetime as the wire has it."""
-    stamp = Timestamp()
-    stamp.FromDatetime(moment.astimezone(UTC).replace(tzinfo=None))
-    return stamp
+    since = moment - EPOCH
+    return Timestamp(
+        seconds=since.days * DAY_SECONDS + since.seconds, nanos=since.microseconds * 1_000
+    )
 
 
 def moment(stamp: Timestamp) -> datetime:
     """A wire time as an aware datetime in UTC."""
-    return stamp.ToDatetime(tzinfo=UTC)
+    return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1_000)
 
 
 def decode_statement(payload: bytes) -> settlement.StatementContent:

@@ -19,15 +19,15 @@ class Unreadable(DomainError):
 
 def encode(envelope: Envelope) -> bytes:
     """The bytes that are signed and sent."""
+    field, body = ENCODERS[type(envelope.body)](envelope.body)
     message = pb.Message(
         message_id=str(envelope.message_id),
         sender=envelope.sender,
         recipient=envelope.recipient,
         sent_at=timestamp(envelope.sent_at),
         in_reply_to=str(envelope.in_reply_to) if envelope.in_reply_to else "",
+        **{field: body},
     )
-    field, body = ENCODERS[type(envelope.body)](envelope.body)
-    getattr(message, field).CopyFrom(body)
     return message.SerializeToString(deterministic=True)
 
 

@@ -1,0 +1,239 @@
+"""Statements of the hottest paths: compiled once for each database, then handed to its driver.
+
+SQLAlchemy's execution layer costs ten times what SQLite itself needs for a small statement. Here a
+statement is still written in SQLAlchemy Core, but compiled only once; a call converts its values
+and goes straight to the driver. What concerns many rows is one call: SQLite runs the same small
+statement again and again without leaving the process; PostgreSQL gets arrays, since each statement
+would be a round trip. No event is fired: inside a writer's transaction go through kernel/rows.py,
+which knows what is not yet written.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ARRAY, Column, Connection, Select, Table, Update, any_, bindparam
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import String, TypeEngine
+
+Convert = Callable[[Any], Any]
+Values = Mapping[str, Any]
+Found = list[tuple[Any, ...]]
+
+POSTGRESQL = "postgresql"
+KEY = "row_key"
+
+
+class Prepared:
+    """One SELECT or UPDATE; its parameters are the statement's bindparams, by name."""
+
+    def __init__(self, statement: Select[Any] | Update) -> None:
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def rows(self, connection: Connection, /, **values: Any) -> Found:
+        """All rows found, as Python knows their values."""
+        compiled = self.compiled(connection)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(compiled.sql, compiled.bound(values))
+            return compiled.read(cursor.fetchall())
+        finally:
+            cursor.close()
+
+    def change(self, connection: Connection, /, **values: Any) -> int:
+        """Run an UPDATE; returns how many rows it changed."""
+        compiled = self.compiled(connection)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(compiled.sql, compiled.bound(values))
+            return int(cursor.rowcount)
+        finally:
+            cursor.close()
+
+    def compiled(self, connection: Connection) -> "_Compiled":
+        """The statement in the words of this connection's database."""
+        dialect = connection.dialect
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
+        return found
+
+
+class Lookup:
+    """Rows by a unique key: one, or many at once."""
+
+    def __init__(self, statement: Select[Any], key: Column[Any]) -> None:
+        keys = bindparam(KEY, type_=ARRAY(key.type))
+        self._one = Prepared(statement.where(key == bindparam(KEY)))
+        self._array = Prepared(statement.where(key == any_(keys)))
+
+    def one(self, connection: Connection, key: Any, /, **values: Any) -> tuple[Any, ...] | None:
+        """The row with this key, if there is one."""
+        found = self._one.rows(connection, **values, **{KEY: key})
+        return found[0] if found else None
+
+    def many(self, connection: Connection, keys: Sequence[Any], /, **values: Any) -> Found:
+        """The rows that there are, in any order."""
+        if connection.dialect.name == POSTGRESQL:
+            return self._array.rows(connection, **values, **{KEY: list(keys)})
+        compiled, found = self._one.compiled(connection), []
+        cursor = connection.connection.cursor()
+        try:
+            for bound in compiled.bound_to_each(keys, values):
+                found += cursor.execute(compiled.sql, bound).fetchall()
+        finally:
+            cursor.close()
+        return compiled.read(found)
+
+
+class _Compiled:
+    """A statement as one database's driver takes it, and how its values come and go."""
+
+    def __init__(self, statement: Select[Any] | Update, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self.sql = str(compiled)
+        self._is_positional = bool(compiled.positional)
+        names = compiled.positiontup if compiled.positional else list(compiled.binds)
+        self._parameters = [
+            (name, compiled.binds[name].value, _to_driver(compiled.binds[name].type, dialect))
+            for name in names or ()
+        ]
+        columns = statement.selected_columns if isinstance(statement, Select) else ()
+        found = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
+        ]
+        self._results = [(place, process) for place, process in enumerate(found) if process]
+
+    def bound(self, values: Values) -> Any:
+        """The values as the driver takes them; those the statement has itself may be left out."""
+        pairs = [
+            (name, _one(values.get(name, own), convert)) for name, own, convert in self._parameters
+        ]
+        return [value for _, value in pairs] if self._is_positional else dict(pairs)
+
+    def bound_to_each(self, keys: Sequence[Any], values: Values) -> Iterable[Sequence[Any]]:
+        """`bound` for one key after the other, whose place is the last."""
+        *_, (last, _, convert) = self._parameters
+        assert self._is_positional, "a database without round trips takes values by their place"
+        assert last == KEY, "the key is compared last"
+        before = self.bound({**values, KEY: keys[0]})[:-1] if keys else []
+        return [(*before, key) for key in _converted(keys, convert)]
+
+    def read(self, rows: Iterable[Sequence[Any]]) -> Found:
+        """Rows as Python knows them."""
+        found = []
+        for row in rows:
+            values = list(row)
+            for place, process in self._results:
+                values[place] = process(values[place])
+            found.append(tuple(values))
+        return found
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
+    """New rows, which all name the same columns; other columns get their default."""
+    assert all(len(row) == len(rows[0]) for row in rows), "one table's rows name the same columns"
+    _many(table, tuple(rows[0]), None, connection.dialect).run(connection, rows)
+
+
+def update_rows(
+    connection: Connection, table: Table, key: Column[Any], rows: Sequence[Values]
+) -> None:
+    """New values for the rows with these keys; all name the same columns, `key` among them."""
+    _many(table, tuple(rows[0]), key, connection.dialect).run(connection, rows)
+
+
+class _Many:
+    """An INSERT, or an UPDATE by key, of many rows at once."""
+
+    def __init__(
+        self, table: Table, names: tuple[str, ...], key: Column[Any] | None, dialect: Dialect
+    ) -> None:
+        columns = [table.c[name] for name in names if key is None or name != key.name]
+        if key is None:
+            columns += [one for one in table.c if one.name not in names and one.default is not None]
+        else:
+            columns.append(key)  # last, where SQL has it
+        self._columns = [
+            (one.name, None if one.name in names else _own(one), _to_driver(one.type, dialect))
+            for one in columns
+        ]
+        self._is_array = dialect.name == POSTGRESQL
+        write = _in_arrays if self._is_array else _row_by_row
+        self._sql = write(table, columns, key, dialect)
+
+    def run(self, connection: Connection, rows: Sequence[Values]) -> None:
+        values = [
+            _converted([row.get(name, own) for row in rows], convert)
+            for name, own, convert in self._columns
+        ]
+        cursor = connection.connection.cursor()
+        try:
+            if self._is_array:
+                cursor.execute(self._sql, values)
+            else:
+                cursor.executemany(self._sql, list(zip(*values, strict=True)))
+        finally:
+            cursor.close()
+
+
+@lru_cache(maxsize=1_024)
+def _many(table: Table, names: tuple[str, ...], key: Column[Any] | None, dialect: Dialect) -> _Many:
+    return _Many(table, names, key, dialect)
+
+
+def _row_by_row(
+    table: Table, columns: Sequence[Column[Any]], key: Column[Any] | None, dialect: Dialect
+) -> str:
+    """For `executemany`, which SQLite's driver repeats in C."""
+    quote = dialect.identifier_preparer
+    name, names = quote.format_table(table), [quote.quote(one.name) for one in columns]
+    if key is None:
+        marks = ", ".join("?" for _ in names)
+        return f"INSERT INTO {name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 (our names)
+    changes = ", ".join(f"{one} = ?" for one in names[:-1])
+    return f"UPDATE {name} SET {changes} WHERE {names[-1]} = ?"  # noqa: S608 (our names)
+
+
+def _in_arrays(
+    table: Table, columns: Sequence[Column[Any]], key: Column[Any] | None, dialect: Dialect
+) -> str:
+    """An array for each column: one round trip, and one plan, however many rows."""
+    quote = dialect.identifier_preparer
+    name, names = quote.format_table(table), [quote.quote(one.name) for one in columns]
+    arrays = ", ".join(f"%s::{one.type.compile(dialect)}[]" for one in columns)
+    listed = ", ".join(names)
+    if key is None:
+        return f"INSERT INTO {name} ({listed}) SELECT * FROM unnest({arrays})"  # noqa: S608
+    changes = ", ".join(f"{one} = given.{one}" for one in names[:-1])
+    return (
+        f"UPDATE {name} SET {changes} FROM unnest({arrays}) AS given ({listed}) "  # noqa: S608
+        f"WHERE {name}.{names[-1]} = given.{names[-1]}"
+    )
+
+
+def _own(column: Column[Any]) -> Any:
+    """What a row gets that does not name this column."""
+    default: Any = column.default
+    assert default.is_scalar, f"{column} has no constant default: name it in the row"
+    return default.arg
+
+
+def _to_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    convert = kind.dialect_impl(dialect).bind_processor(dialect)
+    if convert is None and isinstance(kind, String) and dialect.name == POSTGRESQL:
+        return _plain  # its driver would take a list of enum members for another type than text
+    return convert
+
+
+def _plain(value: str | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _one(value: Any, convert: Convert | None) -> Any:
+    return value if convert is None else convert(value)
+
+
+def _converted(values: Iterable[Any], convert: Convert | None) -> list[Any]:
+    return list(values) if convert is None else [convert(value) for value in values]
