@@ -11,6 +11,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from node import migrations, settings
+from node.backup import commands as backup_commands
 from node.bundles_cli import app as bundles_app
 from node.exchange import commands
 from node.kernel.clock import SystemClock
@@ -259,6 +260,7 @@ def _node(directory: Path) -> Iterator[Any]:
 
 
 commands.add_to(app, _node)
+backup_commands.add_to(app)
 residents_commands.add_to(app, _node)
 
 

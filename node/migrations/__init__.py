@@ -31,11 +31,11 @@ def migrate(url: str) -> tuple[str, str]:
     engine = open_engine(url)
     try:
         with engine.begin() as connection:
-            before = _current(connection)
+            before = step_of(connection)
             if before not in ("nothing", *_known()):
                 raise SchemaUnknown(url=shown(url), found=before)
             command.upgrade(_config(connection), "head")
-            return before, _current(connection)
+            return before, step_of(connection)
     finally:
         engine.dispose()
 
@@ -46,7 +46,7 @@ def check(url: str) -> None:
     engine = open_engine(url, read_only=True)
     try:
         with engine.connect() as connection:
-            found = _current(connection)
+            found = step_of(connection)
     finally:
         engine.dispose()
     needed = _known()[-1]
@@ -65,7 +65,8 @@ def _require_file(url: str) -> None:
         raise DatabaseUnusable(url=shown(url), problem=problem)
 
 
-def _current(connection: Connection) -> str:
+def step_of(connection: Connection) -> str:
+    """The step at which this database stands; `nothing` before the first."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return "nothing"
     found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 (a constant)
