@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, DateTime, Row, Uuid
+from sqlalchemy import Connection, DateTime, Engine, Row, Uuid
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
