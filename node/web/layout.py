@@ -8,8 +8,9 @@ extends "page.html" and finds `_`, `caller`, `house`, `csrf()`, `now`, the filte
 A slice shows itself on the home page by a `HomeCard`: `(request, session, caller) -> Card | None`.
 """
 
-import shutil
+import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -52,9 +53,11 @@ from node.web.session import (
 STAFF = (Role.CLERK, Role.PROPERTY, Role.SOCIAL_WORKER, Role.SECRETARY, Role.OPERATOR)
 LANGUAGE_COOKIE, BIG_COOKIE = "linli_language", "linli_big"
 BODY_BYTES_MAX = 1_000_000
+KEPT = "public, max-age=31536000, immutable"
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -64,6 +67,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _NODE = Path(__file__).parent.parent
+_STATIC = _NODE / "web" / "static"
+MAIN_WAYS = ("/", "/repairs", "/points", "/timebank", "/council")
 
 
 class Link(NamedTuple):
@@ -95,6 +100,12 @@ def navigation(who: Caller) -> list[Link]:
         Link("/forecast", _("Forecast")),
         Link("/left", _("What left the house")),
     ]
+    if who.resident_id is not None:
+        links += [
+            Link("/inbox", _("Messages")),
+            Link("/proxies", _("Who may act for me")),
+            Link("/privacy", _("My data")),
+        ]
     if who.has(Role.CLERK, Role.OPERATOR):
         links.append(Link("/residents", _("Residents")))
     return links
@@ -113,8 +124,15 @@ def _environment() -> Environment:
     environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
         language.gettext, language.ngettext, newstyle=True
     )
+    environment.globals["asset"] = cache(asset)
     environment.filters |= {"day": language.day, "minute": language.minute}
     return environment
+
+
+def asset(name: str) -> str:
+    """The address of a file in static/, with its content's hash: browsers keep it for good."""
+    content = (_STATIC / name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
 _templates = _environment()
@@ -126,7 +144,9 @@ def page(request: Connection, template: str, *, status: int = 200, **context: An
     `status` is the answer's HTTP status (422: the form needs another look), not for the template.
     """
     who = _caller_or_nobody(request)
-    spoken, here = language.language.get(), _here(request)
+    spoken, here, ways = language.language.get(), _here(request), navigation(who)
+    is_big = bool(request.scope.get("linli.big", False))
+    main_ways = MAIN_WAYS[:1] if is_big else MAIN_WAYS  # 长辈版: one thing at a time
 
     def here_with(**changes: object) -> str:
         query = dict(parse_qsl(request.scope["query_string"].decode("latin-1")))
@@ -137,10 +157,11 @@ def page(request: Connection, template: str, *, status: int = 200, **context: An
         "house": house(request),
         "caller": who,
         "is_staff": who.has(*STAFF),
-        "navigation": navigation(who),
+        "navigation": [link for link in ways if link.href in main_ways],
+        "more_ways": [link for link in ways if link.href not in main_ways],
         "language": spoken,
         "html_lang": language.HTML_LANG[spoken],
-        "is_big": request.scope.get("linli.big", False),
+        "is_big": is_big,
         "here_with": here_with,
         "csrf": lambda: Markup('<input type="hidden" name="csrf" value="{}">').format(
             csrf_token(request)
@@ -178,8 +199,11 @@ def app(
     cards: Sequence[HomeCard] = (),
 ) -> Litestar:
     """The whole site over `node`: `routes` of the slices, and their `cards` for the home page."""
+    from node.web import home, installing  # they render pages: one of two must wait
+
+    shared = [home.home, livez, readyz, _static(), *installing.routes]
     site = Litestar(
-        route_handlers=[home, livez, readyz, _static(), *routes],
+        route_handlers=[*shared, *routes],
         before_request=guard_forms,
         exception_handlers={
             DomainError: refusals.answer_refusal,
@@ -199,27 +223,6 @@ def app(
     return site
 
 
-@get("/", include_in_schema=False)
-async def home(request: AnyRequest) -> Response[str]:
-    """What concerns me today; for staff, whom they serve."""
-    who = caller(request)
-    with house(request).database.read() as session:
-        shown = [card(request, session, who) for card in (*request.app.state.cards, health)]
-    return page(request, "home.html", cards=[card for card in shown if card is not None])
-
-
-def health(request: AnyRequest, _session: Session, who: Caller) -> Card | None:
-    """For the operator: this page came from the database, and is there room for more?"""
-    if not who.has(Role.OPERATOR) or who.acting_for:
-        return None
-    free_gigabytes = shutil.disk_usage(house(request).settings.directory).free / 1e9
-    lines = [
-        _("The node answers, and its database can be read."),
-        _("Free space on the disk: %(size)s GB") % {"size": f"{free_gigabytes:.1f}"},
-    ]
-    return Card(_("Health"), lines)
-
-
 @get("/livez", include_in_schema=False)
 async def livez() -> dict[str, bool]:
     """Is the process alive? Touches nothing."""
@@ -235,7 +238,7 @@ async def readyz(request: AnyRequest) -> dict[str, bool]:
 
 
 def _static() -> Any:
-    return create_static_files_router(path="/static", directories=[_NODE / "web" / "static"])
+    return create_static_files_router(path="/static", directories=[_STATIC])
 
 
 def _framed(inner: ASGIApp) -> ASGIApp:
@@ -253,8 +256,9 @@ def _framed(inner: ASGIApp) -> ASGIApp:
                 headers = MutableScopeHeaders.from_message(message)
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
-                if not reader.url.path.startswith("/static"):
-                    headers.setdefault("Cache-Control", "no-store")
+                is_named = "v" in reader.query_params  # its content's hash: it never changes
+                is_kept = reader.url.path.startswith("/static") and is_named
+                headers.setdefault("Cache-Control", KEPT if is_kept else "no-store")
                 for line in cookies:
                     headers.add("Set-Cookie", line)
             await send(message)

@@ -1,10 +1,20 @@
-// Reads the page aloud with the browser's own voice. Without script the page works as well.
+// What a browser can add: reading aloud, an offline page. Without script every page works as well.
 "use strict";
 (() => {
-  const button = document.getElementById("read-aloud");
-  const voice = window.speechSynthesis;
   const errors = document.getElementById("errors");
   if (errors) errors.focus();
+  if (navigator.serviceWorker) {
+    window.addEventListener("load", () => navigator.serviceWorker.register("/worker.js").catch(() => {}));
+  }
+  const menu = document.querySelector("details.more");
+  document.addEventListener("keydown", (pressed) => {
+    if (pressed.key === "Escape" && menu && menu.open) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+  const button = document.getElementById("read-aloud");
+  const voice = window.speechSynthesis;
   if (!button || !voice) return;
   const start = button.textContent;
   const rest = () => { button.textContent = start; button.setAttribute("aria-pressed", "false"); };
