@@ -13,6 +13,9 @@ from eth_utils.exceptions import ValidationError
 
 from contracts.terms import Batch, ChainRefused
 
+SIGNATURE_BYTES = 65
+S_MAX = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0  # half the curve's order
+
 ENTRY = [
     {"name": "community", "type": "uint32"},
     {"name": "deltaMinutes", "type": "int32"},
@@ -58,7 +61,14 @@ class Consents:
         return _sign(self._batch(batch), private_key)
 
     def signer_of(self, batch: Batch, signature: bytes) -> str:
-        """The address whose key made a signature; compare it with `Position.signer`."""
+        """The address whose key made a signature; compare it with `Position.signer`.
+
+        It takes no more than the contract does: one form of each signature, and no wallet's.
+        """
+        if not _is_canonical(signature):
+            raise ChainRefused(
+                "chain.unreadable_signature", "The signature is not 65 bytes of a real one."
+            )
         try:
             return str(Account.recover_message(self._batch(batch), signature=signature))
         except (BadSignature, ValidationError, ValueError) as error:
@@ -137,6 +147,12 @@ class Consents:
             raise ChainRefused(
                 "chain.unencodable", f"The {primary.lower()} does not fit the contract: {error}."
             ) from error
+
+
+def _is_canonical(signature: bytes) -> bool:
+    """Whether the contract would look at it: r, the lower s, and 27 or 28."""
+    s = int.from_bytes(signature[32:64], "big")
+    return len(signature) == SIGNATURE_BYTES and s <= S_MAX and signature[64] in (27, 28)
 
 
 def _digest(message: SignableMessage) -> bytes:

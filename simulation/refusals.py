@@ -3,6 +3,11 @@
 from node.kernel.errors import DomainError
 
 
+class NotInstalled(DomainError):
+    code = "simulation.not_installed"
+    message = "linli-sim needs more than a node: pip install 'linli[simulation]' (not here: {missing})."
+
+
 class PanelUnreadable(DomainError):
     code = "simulation.panel_unreadable"
     message = "{file} cannot be read: {reason}"

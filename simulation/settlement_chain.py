@@ -166,21 +166,33 @@ class SimulatedChain:
     def _settled(
         self, positions: dict[int, Position], batch: Batch, signatures: Sequence[bytes]
     ) -> dict[int, Position]:
-        """The storage after this batch; raises ChainRefused as the contract reverts."""
-        if batch.deadline < self.timestamp():
-            raise ChainRefused("chain.expired", "The batch's time is over.")
-        if not batch.entries or len(batch.entries) != len(signatures):
-            raise ChainRefused("chain.signature_count_mismatch", "One signature for each entry.")
-        after, last, total = dict(positions), 0, 0
+        """The storage after this batch; raises ChainRefused as the contract reverts, in its order.
+
+        tests/contracts/test_simulated_chain.py holds it against the contract itself.
+        """
+        now, count = self.timestamp(), len(batch.entries)
+        if batch.deadline < now:
+            raise _refusal("expired", deadline=batch.deadline, timestamp=now)
+        if not batch.entries:
+            raise _refusal("empty_batch", roundId="0x" + batch.round_id.hex())
+        if count != len(signatures):
+            raise _refusal("signature_count_mismatch", entries=count, signatures=len(signatures))
+        after, last, total = dict(positions), -1, 0
         for entry, signature in zip(batch.entries, signatures, strict=True):
             if entry.community <= last:
-                raise ChainRefused("chain.not_ascending", "The entries are not in order.")
-            signer = self.consents.signer_of(batch, signature)
+                raise _refusal("not_ascending", previous=last, community=entry.community)
+            signer = self._recovered(batch, signature)
             after[entry.community] = _moved(positions.get(entry.community), entry, signer)
             last, total = entry.community, total + entry.delta_minutes
         if total != 0:
-            raise ChainRefused("chain.not_zero_sum", f"The entries sum to {total}.")
+            raise _refusal("not_zero_sum", sumMinutes=total)
         return after
+
+    def _recovered(self, batch: Batch, signature: bytes) -> str:
+        try:
+            return self.consents.signer_of(batch, signature)
+        except ChainRefused:  # no key has made it
+            return NOBODY
 
     def _receipt(self, transaction_hash: bytes) -> Receipt | None:
         receipts = (one for block in reversed(self.blocks) for one in block.receipts)
@@ -196,15 +208,23 @@ class SimulatedChain:
 
 def _moved(old: Position | None, entry: BatchEntry, signer: str) -> Position:
     """A community's position after its entry; raises ChainRefused as the contract reverts."""
+    who = entry.community
     if old is None or old.status is not Status.ACTIVE:
-        raise ChainRefused("chain.not_active", f"{entry.community} is not active.")
+        raise _refusal("not_active", community=who, status=old.status if old else Status.UNKNOWN)
     if entry.sequence != old.sequence:
-        raise ChainRefused("chain.stale_sequence", f"The next is {old.sequence}.")
+        said = entry.sequence
+        raise _refusal("stale_sequence", community=who, sequence=said, expected=old.sequence)
     if signer != old.signer:
-        raise ChainRefused("chain.bad_signature", f"{signer} is not its signer.")
-    balance = old.balance_minutes + entry.delta_minutes
+        raise _refusal("bad_signature", community=who, signer=old.signer.lower())
     if entry.delta_minutes == 0:
-        raise ChainRefused("chain.zero_delta", "An entry moves something.")
-    if entry.delta_minutes < 0 and balance < -old.debt_limit_minutes:
-        raise ChainRefused("chain.debt_limit_exceeded", f"{balance} is past the limit.")
+        raise _refusal("zero_minutes", community=who)
+    balance, limit = old.balance_minutes + entry.delta_minutes, old.debt_limit_minutes
+    if entry.delta_minutes < 0 and balance < -limit:
+        figures = {"balanceMinutes": balance, "debtLimitMinutes": limit}
+        raise _refusal("debt_limit_exceeded", community=who, **figures)
     return replace(old, balance_minutes=balance, sequence=old.sequence + 1)
+
+
+def _refusal(name: str, **figures: int | str) -> ChainRefused:
+    """What the client makes of the contract's custom error of that name."""
+    return ChainRefused(f"chain.{name}", f"The contract refused: {name} {figures}", figures)

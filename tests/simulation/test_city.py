@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from simulation.city import CATEGORIES, FIRST_DAY, grow, write_city
-from simulation.cli import app
+from simulation.commands import app
 from simulation.compare.tables import read_table
 from simulation.refusals import OutUnusable
 

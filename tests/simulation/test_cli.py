@@ -43,6 +43,33 @@ def test_bad_panels_end_with_a_sentence_a_code_and_status_2(tmp_path: Path) -> N
         assert not list((tmp_path / "out").glob("district/*.sqlite"))
 
 
+def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> None:
+    """As in an installation that has a node's packages only: the others are hidden from Python."""
+    hiding = (
+        "import sys, importlib.util\n"
+        "seek = importlib.util.find_spec\n"
+        "hidden = ('numba', 'torch')\n"
+        "importlib.util.find_spec = lambda name: None if name in hidden else seek(name)\n"
+        "sys.modules['numba'] = sys.modules['torch'] = None\n"
+        "from simulation.cli import main\n"
+        "main()\n"
+    )
+    refused = subprocess.run(
+        [sys.executable, "-c", hiding, "compare", "--panel", "x.csv"],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS_MAX,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    (sentence,) = refused.stderr.splitlines()
+    assert "pip install 'linli[simulation]'" in sentence
+    assert "numba, torch" in sentence
+    assert sentence.endswith("(simulation.not_installed)")
+
+
 def test_a_folder_that_is_not_ours_is_never_removed(tmp_path: Path) -> None:
     theirs = tmp_path / "district" / "letters.txt"
     theirs.parent.mkdir()

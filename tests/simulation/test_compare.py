@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from federation.forecasts import Forecasts, targets_of
 from simulation.city import write_city
-from simulation.cli import app
+from simulation.commands import app
 from simulation.compare import arms
 from simulation.compare.arms import ARMS, Bench
 from simulation.compare.noise import noised
