@@ -98,15 +98,14 @@ async def list_requests(
     if after is not None and not 0 <= after <= rules.NUMBER_MAX:
         raise BadInput(field="after", problem="send back the `next` of a page, unchanged")
     reporter_id = whose(request, who)
-    with house(request).database.read() as session:
-        return reading.page(
-            session,
-            number=page,
-            limit=limit,
-            status=status,
-            reporter_id=reporter_id,
-            after=after,
-        )
+    return reading.page(
+        house(request).database,
+        number=page,
+        limit=limit,
+        status=status,
+        reporter_id=reporter_id,
+        after=after,
+    )
 
 
 @get("/api/repairs/similar")

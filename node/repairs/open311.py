@@ -26,7 +26,7 @@ from node.repairs import photos, plan, rules, service
 from node.repairs.model import OutsideReport, RepairPlan
 from node.repairs.open311_format import Listing, Thing
 from node.repairs.views import FORM_BYTES_MAX
-from node.residents import service as residents
+from node.residents.holders import holder as holder_of
 from node.residents.service import Access
 from node.web import idempotency
 from node.web.language import gettext as _
@@ -102,7 +102,7 @@ def _split(resource: str) -> tuple[str, str]:
 def _read(request: AnyRequest, kind: str, name: str | None) -> Listing | Thing:
     node = house(request)
     with node.database.read() as session:
-        holder = _holder(request, session, request.query_params.get("api_key", ""))
+        holder = _holder(request, request.query_params.get("api_key", ""))
         _version, current = plan.current(session)
         match kind, name:
             case "discovery", None:
@@ -154,7 +154,7 @@ async def _report(request: AnyRequest) -> Listing:
     key = idempotency.key(request) if idempotency.HEADER in request.headers else new_id()
     with node.database.read() as session:
         secret = field("api_key") or request.query_params.get("api_key", "")
-        holder = _holder(request, session, secret)
+        holder = _holder(request, secret)
         if holder is None:
             raise NoApiKey
         _version, current = plan.current(session)
@@ -207,11 +207,12 @@ def _field(values: Any) -> Callable[[str], str]:
     return field
 
 
-def _holder(request: AnyRequest, session: Session, api_key: str) -> Access | None:
+def _holder(request: AnyRequest, api_key: str) -> Access | None:
     """Whose key this is; None without one, a refusal for a wrong one."""
     if not api_key:
         return None
-    holder = residents.access(session, house(request).clock, api_key)
+    node = house(request)
+    holder = holder_of(node.database, node.clock, api_key)
     if holder is None:
         raise NoApiKey
     return holder

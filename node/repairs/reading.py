@@ -4,25 +4,29 @@ Which rows: from an index alone. How many: from kept totals. The statements are 
 go straight through the driver, because a busy board asks thousands of times a second.
 """
 
-from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, select
-from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import Session
+from sqlalchemy import Integer, Select, bindparam, func, select
 
+from node.kernel.db import Database
+from node.kernel.glance import glance
+from node.kernel.statements import Prepared
 from node.repairs.kept import SERVICE_REQUEST
 from node.repairs.model import RequestTotal
 from node.repairs.rules import Status
 from node.repairs.shapes import FIELDS, Repair, RepairPage
 
-_COLUMNS = [SERVICE_REQUEST.c[name] for name in FIELDS]
 _rows = SERVICE_REQUEST.c
+_all_totals: Select[Any] = select(  # type: ignore[assignment]  # each column has its own type
+    RequestTotal.status, RequestTotal.total
+)
+_totals = Prepared(_all_totals)
 
 
 def page(
-    session: Session,
+    database: Database,
     *,
     number: int,
     limit: int,
@@ -31,94 +35,52 @@ def page(
     after: int | None = None,
 ) -> RepairPage:
     """A page, oldest first: by its number, or the requests after that one (`after`)."""
-    wanted: dict[str, Any] = {"row_count": limit + 1}
-    if after is None:
-        wanted["skipped"] = (number - 1) * limit
-    else:
-        wanted["after"] = after
-    if status is not None:
-        wanted["status"] = status.value
-    if reporter_id is not None:
-        wanted["reporter_id"] = reporter_id
-    found = [Repair(*row) for row in _run(session, tuple(wanted), wanted)]
-    has_more = len(found) > limit
+    wanted = _filters(status, reporter_id)
+    place = {"skipped": (number - 1) * limit} if after is None else {"after": after}
+    asked = wanted | place | {"row_count": limit + 1}
+    found = [Repair(*row) for row in glance(database, _page(tuple(asked)), **asked)]
     shown = found[:limit]
-    total = _total(session, status, reporter_id)
-    return RepairPage(total, number, limit, shown, shown[-1].id if has_more else None)
+    total = _total(database, status, reporter_id)
+    following = shown[-1].id if len(found) > limit else None
+    return RepairPage(total, number, limit, shown, following)
 
 
-def _total(session: Session, status: Status | None, reporter_id: UUID | None) -> int:
+def _filters(status: Status | None, reporter_id: UUID | None) -> dict[str, Any]:
+    filters: dict[str, Any] = {} if status is None else {"status": status.value}
+    return filters if reporter_id is None else filters | {"reporter_id": reporter_id}
+
+
+def _total(database: Database, status: Status | None, reporter_id: UUID | None) -> int:
     if reporter_id is None:
-        totals = dict(_run(session, ("totals",), {}))
+        totals: dict[str, int] = dict(glance(database, _totals))
         return totals.get(status.value, 0) if status else sum(totals.values())
-    wanted: dict[str, Any] = {"reporter_id": reporter_id}
-    if status is not None:
-        wanted["status"] = status.value
-    [row] = _run(session, ("count", *wanted), wanted)
-    return int(row[0])
+    wanted = _filters(status, reporter_id)
+    [(count,)] = glance(database, _count(tuple(wanted)), **wanted)
+    return int(count)
 
 
-def _statement(shape: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
-    if shape == ("totals",):
-        return select(RequestTotal.status, RequestTotal.total)
-    filters = []
-    if "status" in shape:
-        filters.append(_rows.status == bindparam("status"))
-    if "reporter_id" in shape:
-        filters.append(_rows.reporter_id == bindparam("reporter_id"))
-    if "count" in shape:
-        return select(func.count()).select_from(SERVICE_REQUEST).where(*filters)
-    number = _rows.id
-    if "after" in shape:
-        filters.append(number > bindparam("after"))
-    ids = select(number).where(*filters).order_by(number).limit(bindparam("row_count"))
-    if "skipped" in shape:
-        ids = ids.offset(bindparam("skipped"))
+@cache
+def _page(asked: tuple[str, ...]) -> Prepared:
+    """The statement for these parameters: which there are says what is asked."""
+    ids = _filtered(select(_rows.id), asked)
+    if "after" in asked:
+        ids = ids.where(_rows.id > bindparam("after", type_=Integer))
+    ids = ids.order_by(_rows.id).limit(bindparam("row_count", type_=Integer))
+    if "skipped" in asked:
+        ids = ids.offset(bindparam("skipped", type_=Integer))
     chosen = ids.subquery()
-    return select(*_COLUMNS).join(chosen, chosen.c.id == number).order_by(number)
+    columns = [_rows[name] for name in FIELDS]
+    return Prepared(select(*columns).join(chosen, chosen.c.id == _rows.id).order_by(_rows.id))
 
 
-class _Compiled:
-    """A statement as one database's driver takes it, and how its values come and go."""
-
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        self.sql = str(compiled)
-        self._positions = compiled.positiontup if compiled.positional else None
-        self._binds = {
-            name: bind.type.dialect_impl(dialect).bind_processor(dialect)
-            for name, bind in compiled.binds.items()
-        }
-        self._results = [
-            column.type.dialect_impl(dialect).result_processor(dialect, None)
-            for column in statement.selected_columns
-        ]
-
-    def values(self, wanted: dict[str, Any]) -> Any:
-        bound = {
-            name: wanted[name] if process is None else process(wanted[name])
-            for name, process in self._binds.items()
-        }
-        return bound if self._positions is None else [bound[name] for name in self._positions]
-
-    def read(self, row: Sequence[Any]) -> list[Any]:
-        pairs = zip(row, self._results, strict=True)
-        return [value if process is None else process(value) for value, process in pairs]
+@cache
+def _count(asked: tuple[str, ...]) -> Prepared:
+    return Prepared(_filtered(select(func.count()).select_from(SERVICE_REQUEST), asked))
 
 
-_compiled: dict[tuple[str, tuple[str, ...]], _Compiled] = {}
-
-
-def _run(session: Session, shape: tuple[str, ...], wanted: dict[str, Any]) -> list[list[Any]]:
-    """The rows of the statement of this shape: which parameters it has says what it asks."""
-    connection = session.connection()
-    dialect = connection.dialect
-    one = _compiled.get((dialect.name, shape))
-    if one is None:
-        one = _compiled[dialect.name, shape] = _Compiled(_statement(shape), dialect)
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(one.sql, one.values(wanted))
-        return [one.read(row) for row in cursor.fetchall()]
-    finally:
-        cursor.close()
+def _filtered(query: Select[Any], asked: tuple[str, ...]) -> Select[Any]:
+    if "status" in asked:
+        query = query.where(_rows.status == bindparam("status"))
+    if "reporter_id" in asked:
+        query = query.where(_rows.reporter_id == bindparam("reporter_id"))
+    return query

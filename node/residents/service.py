@@ -210,20 +210,6 @@ def locked_until(session: Session, clock: Clock, *, resident_id: UUID) -> dateti
     return until if until is not None and until > clock.now() else None
 
 
-def access(session: Session, clock: Clock, secret: str) -> Access | None:
-    """What a secret opens now; None for an unknown, expired or revoked one."""
-    token = session.scalar(
-        select(AccessToken).where(AccessToken.secret_sha256 == rules.digest(secret))
-    )
-    if token is None or token.revoked_at is not None or token.expires_at <= clock.now():
-        return None
-    if token.resident_id is not None:
-        roles = roles_of(session, token.resident_id)
-    else:
-        roles = frozenset({Role(token.role)} if token.role else ())
-    return Access(token_id=token.id, resident_id=token.resident_id, roles=roles)
-
-
 def pin_fits(session: Session, *, phone: str, pin: str) -> UUID | None:
     """Whose PIN this is. Takes as long for unknown numbers; slow, so call it outside a command."""
     row = session.execute(

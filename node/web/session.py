@@ -25,6 +25,7 @@ from node.kernel.ids import new_id
 from node.kernel.ports import Clock
 from node.residents import proxies
 from node.residents import service as residents
+from node.residents.holders import holder
 from node.residents.refusals import NotSignedIn, WrongPhoneOrPin
 from node.residents.rules import ACTING_ROLES, Role, Scope, clean_phone
 
@@ -219,23 +220,26 @@ def _find_caller(request: Connection) -> Caller:
     if not secret:
         return Caller()
     node = house(request)
+    access = holder(node.database, node.clock, secret)
+    if access is None:
+        if is_api(request):
+            raise NotSignedIn
+        return Caller()
+    known = Caller(access.resident_id, access.roles, None, access.token_id)
+    return _acting_for(node, known, acting) if acting else known
+
+
+def _acting_for(node: House, known: Caller, acting: str) -> Caller:
+    """The same caller, acting for an elder: staff for anybody, a relative within their scope."""
+    elder_id = as_uuid(acting, field="X-Acting-For")
     with node.database.read() as session:
-        access = residents.access(session, node.clock, secret)
-        if access is None:
-            if is_api(request):
-                raise NotSignedIn
-            return Caller()
-        known = Caller(access.resident_id, access.roles, None, access.token_id)
-        if not acting:
-            return known
-        elder_id = as_uuid(acting, field="X-Acting-For")
         elder = residents.resident(session, elder_id)
         scopes = frozenset({Scope.EVERYTHING})
         if not known.has(*ACTING_ROLES):
-            if access.resident_id is None:
+            if known.resident_id is None:
                 raise NotAllowed(what="X-Acting-For")
             scopes = proxies.scopes_for(
-                session, node.clock, helper_id=access.resident_id, elder_id=elder_id
+                session, node.clock, helper_id=known.resident_id, elder_id=elder_id
             )
         return replace(known, acting_for=elder.id, acting_name=elder.name, scopes=scopes)
 
