@@ -28,7 +28,7 @@ from sqlalchemy import create_engine, text
 from simulation import visits
 from simulation.house import House
 from simulation.processes import until
-from simulation.visits import Guest
+from simulation.visits import Guest, Visit
 from tests.conftest import new_postgres_database
 from tests.end_to_end.district import STEP, Founded, found
 
@@ -38,6 +38,7 @@ WORKERS = 24
 BOTH_DIE = 0.15  # of the rounds
 UP_SECONDS_MAX, DOWN_SECONDS_MAX = 1.5, 0.5
 DRAIN_SECONDS_MAX = 120.0
+STATE_SECONDS_MAX = 600.0  # a question is tried once a minute: it may find nobody home many times
 MINUTES_MAX = 3  # of one exchange: many of them have to fit
 LIMIT_MINUTES = 1_000_000
 SETTINGS: dict[str, int | float] = {
@@ -89,7 +90,7 @@ class Life:
         )
         issued = await visits.issue(guest, step=STEP)
         await visits.present(issued, step=STEP)
-        await visits.host_state(issued, "accepted", step=STEP)
+        await self._until(issued, "accepted")
         if is_called_off:
             await guest.host.post(f"/api/visits/{issued.exchange_id}/release", step=STEP)
             self.told.released.add(issued.exchange_id)
@@ -97,8 +98,22 @@ class Life:
         await visits.deliver(issued, minutes=minutes, step=STEP)
         for party in ("elder", "provider"):
             await visits.confirm(issued, by=party, step=STEP)
-        await visits.host_state(issued, "captured", step=STEP)
+        await self._until(issued, "captured")
         self.told.paid[issued.exchange_id] = (guest.home.id, guest.host.id, minutes)
+
+    async def _until(self, issued: Visit, state: str) -> None:
+        async def look() -> bool | None:
+            found = await visits.visit_at_host(issued, step=STEP)
+            assert found["state"] not in visits.VISIT_ENDED - {state}, found
+            return found["state"] == state or None
+
+        await until(
+            look,
+            what=f"a visit is not {state}",
+            step=STEP,
+            log=issued.guest.host.child.log,
+            timeout_seconds=STATE_SECONDS_MAX,
+        )
 
     async def _give(self, home: int, host: int, *, minutes: int) -> None:
         houses, people = self.founded.district.houses, self.founded.people
@@ -122,7 +137,7 @@ class Life:
             what="a gift is not accepted",
             step=STEP,
             log=houses[home].child.log,
-            timeout_seconds=visits.STATE_TIMEOUT_SECONDS,
+            timeout_seconds=STATE_SECONDS_MAX,
         )
         self.told.paid[gift_id] = (houses[home].id, houses[host].id, minutes)
 
