@@ -1,6 +1,6 @@
-"""All motions, one motion with its seven steps, the ballot paper, the result, the tasks."""
+"""What there is to vote on, one motion with its seven steps, and the office behind it."""
 
-from datetime import date, datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -9,16 +9,31 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from node.council import rules, service, tasks
-from node.council.api import DESK_ROLES, OFFICE_ROLES, proposer, recorder, voter_of
-from node.council.model import Ballot, Motion, Vote
-from node.council.rules import Choice, Step, VoteKind
-from node.council.service import Published
-from node.kernel.errors import BadInput, DomainError
+from node.council import (
+    motions,
+    pages_delegates,
+    pages_office,
+    pages_secret,
+    pages_vote,
+    papers,
+    proxies,
+    roll,
+    rules,
+    secret,
+    service,
+    tasks,
+    voting,
+    words,
+)
+from node.council.access import DESK_ROLES, OFFICE_ROLES, proposer, recorder
+from node.council.electorates import Electorate, Share, Tally
+from node.council.model import Motion, Vote
+from node.council.rules import Step, VoteKind
+from node.council.voting import Published
 from node.residents import service as residents
 from node.residents.rules import Role
 from node.web.forms import Form
-from node.web.language import LOCAL_TIME
+from node.web.language import LOCAL_TIME, day, minute
 from node.web.language import gettext as _
 from node.web.layout import Card, Link, page
 from node.web.session import AnyRequest, Caller, caller, house, require
@@ -31,41 +46,68 @@ class StepShown(NamedTuple):
     name: str
     reached_at: datetime | None
     is_now: bool
+    expected: str  # what is known of its date, while it is still to come
+
+
+class SideShown(NamedTuple):
+    """One line of a result: heads, and for owners the floor area too."""
+
+    name: str
+    heads: int
+    heads_share: str
+    area: str
+    area_share: str
 
 
 class VoteShown(NamedTuple):
-    """One vote, with the published ballots once it is closed."""
+    """One vote as its page prints it, with the rule and the electorate it was counted by."""
 
     vote: Vote
     is_binding: bool
-    rule_name: str
+    electorate_name: str
+    rule_words: str
+    is_by_area: bool
+    sides: list[SideShown]
+    quorum_needs: str
+    majority_needs: str
     ballots: list[Published]
+    has_archive: bool
 
 
-@get("/council")
+@get("/council", include_in_schema=False)
 async def show(request: AnyRequest) -> Response[str]:
-    """All motions and where each stands; how a wish becomes a promise."""
+    """What to vote on now, what is public, and how a wish becomes a promise."""
+    who = caller(request)
     with house(request).database.read() as session:
-        found = service.motions(session)
-        running = service.open_votes(session)
+        found, running = motions.motions(session), voting.open_votes(session)
+        voted = {
+            motion_id
+            for motion_id, vote in running.items()
+            if who.resident_id
+            and voting.has_voted(session, vote_id=vote.id, voter_id=who.resident_id)
+        }
     return page(
         request,
         "council/list.html",
-        motions=found,
+        open_motions=[one for one in found if one.id in running],
+        public_motions=[one for one in found if one.step == Step.PUBLICITY],
+        motions=[one for one in found if one.id not in running and one.step != Step.PUBLICITY],
         running=running,
-        step_names=step_names(),
-        way=[step_names()[step] for step in SEVEN_STEPS],
+        voted=voted,
+        publicity_ends=service.publicity_ends,
+        step_names=words.step_names(),
+        way=[words.step_names()[step] for step in words.SEVEN_STEPS],
     )
 
 
-@get("/council/new")
+@get("/council/new", include_in_schema=False)
 async def show_propose(request: AnyRequest) -> Response[str]:
     """The form for a motion."""
     require(request)
     return page(request, "council/propose.html", form=Form())
 
 
-@post("/council/new")
+@post("/council/new", include_in_schema=False)
 async def propose(request: AnyRequest) -> Response[Any]:
     """Move a motion."""
     who = proposer(request)
@@ -88,133 +130,43 @@ async def propose(request: AnyRequest) -> Response[Any]:
     return Redirect(f"/council/motions/{form.id}", status_code=303)
 
 
-@get("/council/motions/{motion_id:uuid}")
+@get("/council/motions/{motion_id:uuid}", include_in_schema=False)
 async def show_motion(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[str]:
     """One motion: its way, its votes, its tasks, and what its reader can do."""
-    return _motion(request, motion_id, Form())
-
-
-@post("/council/motions/{motion_id:uuid}/ballot")
-async def cast(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[Any]:
-    """Put in my ballot, or at the desk that of the resident one acts for; shows the receipt."""
-    who, node = require(request), house(request)
-    form = await Form.read(request)
-    choice = Choice(form.choice("choice", list(Choice)))
-    if form.errors:
-        return _motion(request, motion_id, form, status=422)
-    voter_id, channel = voter_of(who, None, None)
-    try:
-        ballot: Ballot = await node.database.run(
-            lambda session: service.cast(
-                session,
-                node.clock,
-                ballot_id=form.id,
-                motion_id=motion_id,
-                voter_id=voter_id,
-                choice=choice,
-                channel=channel,
-                recorded_by=recorder(who, voter_id),
-            )
+    who = caller(request)
+    with house(request).database.read() as session:
+        motion = motions.find(session, motion_id)
+        running = voting.open_vote(session, motion_id)
+        is_public = motion.publicity_started_at is not None
+        return page(
+            request,
+            "council/motion.html",
+            motion=motion,
+            electorate_name=words.electorate_names()[motions.electorate_of(motion)],
+            matter_name=words.matter_names()[motion.matter],
+            steps=_steps(session, motion),
+            votes=[shown(session, vote) for vote in voting.votes(session, motion_id)],
+            running=running,
+            mine=_mine(session, who, motion, running),
+            held=_held(session, who, motion),
+            choice_names=words.choice_names(),
+            tasks=[
+                (one, datetime.combine(one.item.due_on, time(12), LOCAL_TIME))
+                for one in tasks.progress(session, motion_id)
+            ],
+            papers=papers.listed(session, motion_id),
+            paper_names=words.paper_names(),
+            trustees=secret.trustees(session, motion_id) if motion.is_secret else [],
+            public_until=service.publicity_ends(motion) if is_public else None,
+            is_office=who.has(*OFFICE_ROLES),
+            is_desk=who.has(*DESK_ROLES),
+            may_finish=who.has(*OFFICE_ROLES, Role.PROPERTY),
         )
-    except DomainError as refusal:
-        form.refuse(refusal, "choice")
-        return _motion(request, motion_id, form, status=409)
-    return page(
-        request,
-        "council/receipt.html",
-        motion_id=motion_id,
-        receipt=ballot.receipt,
-        choice_name=choice_names()[choice],
-    )
-
-
-@post("/council/motions/{motion_id:uuid}/straw")
-async def ask(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[Any]:
-    """Ask the meeting what it thinks."""
-    require(request, *DESK_ROLES)
-    node, form = house(request), await Form.read(request)
-    return await _change(
-        request,
-        motion_id,
-        form,
-        lambda session: service.ask(session, node.clock, motion_id=motion_id, vote_id=form.id),
-    )
-
-
-@post("/council/motions/{motion_id:uuid}/close")
-async def close(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[Any]:
-    """Count the open vote."""
-    who, node = require(request, *DESK_ROLES), house(request)
-    by = who.resident_id or who.via
-    return await _change(
-        request,
-        motion_id,
-        Form(),
-        lambda session: service.close_vote(session, node.clock, motion_id=motion_id, closed_by=by),
-    )
-
-
-@post("/council/motions/{motion_id:uuid}/step")
-async def take_step(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[Any]:
-    """Bring the motion to its next step."""
-    who, node = require(request, *OFFICE_ROLES), house(request)
-    form = await Form.read(request)
-    to = Step(form.choice("to", list(Step)))
-    needs_note = to in (Step.DECLINED, Step.FEEDBACK)
-    note = form.text("note", least=int(needs_note), most=rules.TEXT_LENGTH_MAX)
-    by = who.resident_id or who.via
-    return await _change(
-        request,
-        motion_id,
-        form,
-        lambda session: service.take_step(
-            session, node.clock, motion_id=motion_id, to=to, note=note, taken_by=by
-        ),
-    )
-
-
-@post("/council/motions/{motion_id:uuid}/tasks")
-async def add_task(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[Any]:
-    """Write down a task of the resolution."""
-    require(request, *OFFICE_ROLES)
-    node, form = house(request), await Form.read(request)
-    title = form.text("title", most=rules.TITLE_LENGTH_MAX)
-    owner = form.text("owner", most=rules.OWNER_LENGTH_MAX)
-    due_on = form.check("due_on", lambda: _as_day(form.text("due_on")))
-    return await _change(
-        request,
-        motion_id,
-        form,
-        lambda session: tasks.add_work_item(
-            session,
-            node.clock,
-            item_id=form.id,
-            motion_id=motion_id,
-            title=title,
-            owner=owner,
-            due_on=due_on or date.min,
-        ),
-    )
-
-
-@post("/council/motions/{motion_id:uuid}/tasks/{item_id:uuid}/done")
-async def finish_task(
-    request: AnyRequest, motion_id: FromPath[UUID], item_id: FromPath[UUID]
-) -> Response[Any]:
-    """Tick a task off."""
-    who, node = require(request, *OFFICE_ROLES, Role.PROPERTY), house(request)
-    by = who.resident_id or who.via
-    return await _change(
-        request,
-        motion_id,
-        Form(),
-        lambda session: tasks.finish_work_item(session, node.clock, item_id=item_id, done_by=by),
-    )
 
 
 def card(request: AnyRequest, session: Session, who: Caller) -> Card | None:
     """What is put to the vote now, on the home page."""
-    found, running = service.motions(session), service.open_votes(session)
+    found, running = motions.motions(session), voting.open_votes(session)
     links = [Link("/council", _("See what is discussed"))]
     lines = [motion.title for motion in found if motion.id in running]
     if lines:
@@ -225,129 +177,107 @@ def card(request: AnyRequest, session: Session, who: Caller) -> Card | None:
     return Card(_("Council"), [_("What shall be better here? Move it.")], links)
 
 
-SEVEN_STEPS = tuple(step for step in Step if step is not Step.DECLINED)
+def shown(session: Session, vote: Vote) -> VoteShown:
+    """A vote as pages print it."""
+    rule, counted = voting.rule_of(vote), voting.result(vote)
+    return VoteShown(
+        vote,
+        vote.kind == VoteKind.BINDING,
+        words.electorate_names()[Electorate(vote.electorate)],
+        words.rule_words(rule),
+        rule.is_by_area,
+        _sides(counted) if counted else [],
+        _needs(rule.quorum) if rule.quorum else "",
+        _needs(rule.majority),
+        voting.published_ballots(session, vote),
+        vote.closed_at is not None,
+    )
 
 
-def step_names() -> dict[Step, str]:
-    """Each step in the reader's language."""
-    return {
-        Step.COLLECTING: _("Collecting"),
-        Step.SCREENING: _("Screening"),
-        Step.PUBLICITY: _("Made public (7 days)"),
-        Step.ASSEMBLY: _("Council and vote"),
-        Step.RESOLVED: _("Resolution"),
-        Step.EXECUTING: _("Carried out and watched"),
-        Step.FEEDBACK: _("What came of it"),
-        Step.DECLINED: _("Not taken up"),
-    }
-
-
-def choice_names() -> dict[Choice, str]:
-    """Each choice in the reader's language."""
-    return {Choice.YES: _("Yes"), Choice.NO: _("No"), Choice.ABSTAIN: _("I abstain")}
-
-
-def _rule_names() -> dict[str, str]:
-    return {
-        rules.RESIDENTS_RULE.code: _(
-            "Counts when more than half of the roll vote, and carries when more than half of those "
-            "say yes."
-        ),
-        rules.STRAW_RULE.code: _("A straw vote: it shows what people think and binds nobody."),
-    }
-
-
-async def _change(request: AnyRequest, motion_id: UUID, form: Form, command: Any) -> Response[Any]:
-    """Do it and show the motion again, or show what is in the way."""
-    if not form.errors:
-        try:
-            await house(request).database.run(command)
-        except DomainError as refusal:
-            form.refuse(refusal, "to")
-    if form.errors:
-        return _motion(request, motion_id, form, status=409)
-    return Redirect(f"/council/motions/{motion_id}", status_code=303)
-
-
-def _motion(
-    request: AnyRequest, motion_id: UUID, form: Form, *, status: int = 200
-) -> Response[str]:
-    who = caller(request)
-    with house(request).database.read() as session:
-        motion = service.find(session, motion_id)
-        running = service.open_vote(session, motion_id)
-        possible = rules.next_steps(Step(motion.step), is_carried=motion.is_carried)
-        started = motion.publicity_started_at
-        return page(
-            request,
-            "council/motion.html",
-            status=status,
-            form=form,
-            motion=motion,
-            steps=_steps(session, motion),
-            votes=_votes(session, motion_id),
-            running=running,
-            ballot=_ballot_paper(session, who, running),
-            choices=list(choice_names().items()),
-            choice_names=choice_names(),
-            tasks=[
-                (item, datetime.combine(item.due_on, time(12), LOCAL_TIME))
-                for item in tasks.work_items(session, motion_id)
-            ],
-            public_until=rules.publicity_ends(started) if started else None,
-            next_steps=[(step, step_names()[step]) for step in Step if step in possible],
-            may_step=who.has(*OFFICE_ROLES),
-            may_ask=who.has(*DESK_ROLES) and motion.step == Step.COLLECTING and not running,
-            may_close=who.has(*DESK_ROLES) and running is not None,
-            may_add=who.has(*OFFICE_ROLES)
-            and bool(motion.is_carried)
-            and motion.step in (Step.RESOLVED, Step.EXECUTING),
-            may_finish=who.has(*OFFICE_ROLES, Role.PROPERTY),
-        )
-
-
-def _steps(session: Session, motion: Motion) -> list[StepShown]:
-    reached = {change.step: change.changed_at for change in service.steps_taken(session, motion.id)}
-    names = step_names()
-    shown = [step for step in Step if step in SEVEN_STEPS or step in reached]
-    return [StepShown(step, names[step], reached.get(step), motion.step == step) for step in shown]
-
-
-def _votes(session: Session, motion_id: UUID) -> list[VoteShown]:
-    names = _rule_names()
+def _sides(counted: Tally) -> list[SideShown]:
+    cast, roll_weight = counted.cast, counted.roll
+    lines = [
+        (_("Yes"), counted.yes, cast),
+        (_("No"), counted.no, cast),
+        (_("I abstain"), counted.abstain, cast),
+        (_("Took part"), cast, roll_weight),
+        (_("On the roll"), roll_weight, roll_weight),
+    ]
     return [
-        VoteShown(
-            vote,
-            vote.kind == VoteKind.BINDING,
-            names[vote.decision_rule],
-            service.published_ballots(session, vote),
+        SideShown(
+            name,
+            part.heads,
+            words.percent(part.heads, whole=whole.heads),
+            words.square_metres(part.area_centiares),
+            words.percent(part.area_centiares, whole=whole.area_centiares),
         )
-        for vote in service.votes(session, motion_id)
+        for name, part, whole in lines
     ]
 
 
-def _ballot_paper(session: Session, who: Caller, running: Vote | None) -> dict[str, str] | None:
-    """What to say to this reader about the open vote: the paper, or why there is none."""
-    if running is None or not who.is_known:
+def _needs(share: Share) -> str:
+    form = (
+        _("at least %(over)s of %(of)s")
+        if share.is_reached_at
+        else _("more than %(over)s of %(of)s")
+    )
+    return form % {"over": share.over, "of": share.of}
+
+
+def _steps(session: Session, motion: Motion) -> list[StepShown]:
+    reached = {one.step: one.changed_at for one in motions.steps_taken(session, motion.id)}
+    names = words.step_names()
+    shown_steps = [step for step in Step if step in words.SEVEN_STEPS or step in reached]
+    if motion.step == Step.DECLINED:
+        shown_steps = [step for step in shown_steps if step in reached]
+    expected = _expected(session, motion)
+    return [
+        StepShown(step, names[step], reached.get(step), motion.step == step, expected.get(step, ""))
+        for step in shown_steps
+    ]
+
+
+def _expected(session: Session, motion: Motion) -> dict[Step, str]:
+    """The dates that are known ahead: the earliest vote, its end, the last task."""
+    dates: dict[Step, str] = {}
+    if motion.publicity_started_at is not None:
+        opens = service.publicity_ends(motion)
+        vote = voting.open_vote(session, motion.id)
+        ends = vote.ends_at if vote and vote.ends_at else opens + timedelta(days=motion.voting_days)
+        dates[Step.ASSEMBLY] = _("from %(day)s on") % {"day": minute(opens)}
+        dates[Step.RESOLVED] = _("the vote ends on %(day)s") % {"day": minute(ends)}
+    items = tasks.work_items(session, motion.id)
+    if items:
+        last = max(item.due_on for item in items)
+        dates[Step.FEEDBACK] = _("tasks until %(day)s") % {"day": day(last)}
+    return dates
+
+
+def _mine(
+    session: Session, who: Caller, motion: Motion, running: Vote | None
+) -> dict[str, str] | None:
+    """What the open vote says to this reader: vote, it is in, or why not."""
+    if running is None or who.resident_id is None:
         return None
-    try:
-        voter_id, _channel = voter_of(who, None, None)
-    except BadInput:
-        return None
-    if not service.is_on_roll(session, vote_id=running.id, voter_id=voter_id):
+    line = roll.entry(session, vote_id=running.id, voter_id=who.resident_id)
+    if line is None:
         return {"state": "not_on_roll"}
-    if service.has_voted(session, vote_id=running.id, voter_id=voter_id):
-        return {"state": "voted"}
-    is_own = voter_id == who.resident_id and who.acting_for is None
-    name = "" if is_own else residents.resident(session, voter_id).name
-    return {"state": "open", "name": name}
+    if running.counting_since is not None:
+        return {"state": "counting"}
+    voted = voting.voter_of_unit(session, vote_id=running.id, unit=line.unit)
+    if voted is None:
+        return {"state": "open"}
+    return {"state": "voted" if voted == who.resident_id else "co_owner_voted"}
 
 
-def _as_day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(field="due_on", problem="give a day, such as 2026-12-31") from None
+def _held(session: Session, who: Caller, motion: Motion) -> list[tuple[str, UUID, int]]:
+    """For whom this reader carries a written proxy that is still good: name, id, number."""
+    if who.resident_id is None:
+        return []
+    return [
+        (residents.resident(session, one.grantor_id).name, one.grantor_id, one.number)
+        for one in proxies.carried_by(session, motion.id, who.resident_id)
+    ]
 
 
 routes = [
@@ -355,10 +285,8 @@ routes = [
     show_propose,
     propose,
     show_motion,
-    cast,
-    ask,
-    close,
-    take_step,
-    add_task,
-    finish_task,
+    *pages_vote.routes,
+    *pages_office.routes,
+    *pages_secret.routes,
+    *pages_delegates.routes,
 ]

@@ -7,23 +7,27 @@ roll, ballots and count, but it binds nobody; it only shows whether a motion is 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from uuid import UUID
 
+from node.council.electorates import Choice
 from node.kernel.errors import BadInput
 from node.kernel.ids import CODE_ALPHABET
 
 LOCAL_ZONE = timezone(timedelta(hours=8), "Asia/Shanghai")  # one offset, no summer time
 PUBLICITY_TIME_MIN = timedelta(days=7)  # the seed document: 议题公示(提前7天)
+PUBLICITY_DAYS_MAX = 90
 VOTING_TIME = timedelta(days=3)  # so that who works, or is ill, can vote too; ours
+VOTING_DAYS_MAX = 60
+REMINDER_TIME = timedelta(days=1)  # before the close, those who forgot are told
 VOTING_AGE_YEARS = 18
-PROXIES_PER_HOLDER_MAX = 2
+PROXIES_PER_HOLDER_MAX = 2  # a house rule: nobody carries a meeting in a bag; the law has no figure
 TITLE_LENGTH_MAX, TEXT_LENGTH_MAX, OWNER_LENGTH_MAX = 120, 4_000, 80
 RULE_CHANGE_BYTES_MAX = 10_000
 WORK_ITEMS_MAX = 50  # of one resolution
 RECEIPT_LENGTH = 8
+MARK_LENGTH = 32
 
 
 class Step(StrEnum):
@@ -59,95 +63,13 @@ class VoteKind(StrEnum):
     BINDING = "binding"
 
 
-class Choice(StrEnum):
-    """What a ballot says."""
-
-    YES = "yes"
-    NO = "no"
-    ABSTAIN = "abstain"
-
-
 class Channel(StrEnum):
     """How a ballot came."""
 
     WEB = "web"
     DESK = "desk"
     PROXY = "proxy"
-
-
-@dataclass(frozen=True)
-class Share:
-    """More than `over` of `of`, compared without fractions."""
-
-    over: int
-    of: int
-
-    def is_passed(self, part: int, *, whole: int) -> bool:
-        """Is `part` more than this share of `whole`?"""
-        return part * self.of > whole * self.over
-
-
-@dataclass(frozen=True)
-class DecisionRule:
-    """When a vote counts and when it carries, with the source of both numbers."""
-
-    code: str
-    quorum: Share | None  # of the roll, who must have voted
-    majority: Share  # of those who voted, abstaining included, who must have said yes
-    source: str
-
-
-RESIDENTS_RULE = DecisionRule(
-    code="residents_ordinary",
-    quorum=Share(1, 2),
-    majority=Share(1, 2),
-    source=(
-        "Organic Law of Urban Residents Committees (1989, amended 2018), article 9: more than half "
-        "must take part, more than half of those must agree. Revised with effect from 1 January "
-        "2026: have a lawyer confirm the article before real use."
-    ),
-)
-STRAW_RULE = DecisionRule(
-    code="straw",
-    quorum=None,
-    majority=Share(1, 2),
-    source="Linli: a straw vote binds nobody, so it needs no quorum.",
-)
-DECISION_RULES = {rule.code: rule for rule in (RESIDENTS_RULE, STRAW_RULE)}
-ELECTORATES = ("residents",)  # owners, by area and head (Civil Code, article 278), come with 物业
-
-
-@dataclass(frozen=True)
-class Tally:
-    """The count of a vote."""
-
-    yes: int
-    no: int
-    abstain: int
-    on_roll: int
-    has_quorum: bool
-    is_carried: bool
-
-    @property
-    def cast(self) -> int:
-        return self.yes + self.no + self.abstain
-
-
-def tally(choices: Iterable[Choice], *, on_roll: int, rule: DecisionRule) -> Tally:
-    """Count the ballots and say whether they carry the motion."""
-    counted = dict.fromkeys(Choice, 0)
-    for choice in choices:
-        counted[choice] += 1
-    cast = sum(counted.values())
-    has_quorum = rule.quorum is None or rule.quorum.is_passed(cast, whole=on_roll)
-    return Tally(
-        yes=counted[Choice.YES],
-        no=counted[Choice.NO],
-        abstain=counted[Choice.ABSTAIN],
-        on_roll=on_roll,
-        has_quorum=has_quorum,
-        is_carried=has_quorum and rule.majority.is_passed(counted[Choice.YES], whole=cast),
-    )
+    CODE = "code"  # a secret ballot that the voter encrypts themself
 
 
 def next_steps(step: Step, *, is_carried: bool | None) -> frozenset[Step]:
@@ -157,9 +79,9 @@ def next_steps(step: Step, *, is_carried: bool | None) -> frozenset[Step]:
     return NEXT_STEPS[step]
 
 
-def publicity_ends(started_at: datetime) -> datetime:
+def publicity_ends(started_at: datetime, *, days: int) -> datetime:
     """The earliest moment at which the assembly may begin."""
-    return started_at + PUBLICITY_TIME_MIN
+    return started_at + max(timedelta(days=days), PUBLICITY_TIME_MIN)
 
 
 def in_words(moment: datetime) -> str:
@@ -172,11 +94,19 @@ def is_eligible(birth_year: int | None, *, this_year: int) -> bool:
     return birth_year is None or this_year - birth_year >= VOTING_AGE_YEARS
 
 
-def roll_hash(voters: Iterable[UUID]) -> str:
-    """SHA-256 over the sorted ids, one a line: anyone who has the roll can check that it stayed."""
-    return hashlib.sha256(
-        "".join(f"{voter}\n" for voter in sorted(map(str, voters))).encode()
-    ).hexdigest()
+def mark(salt: str, unit: UUID) -> str:
+    """What stands for a voter on the published roll: nobody finds the person from it."""
+    return hashlib.sha256(f"{salt}/{unit}".encode()).hexdigest()[:MARK_LENGTH]
+
+
+def roll_lines(marks: Iterable[tuple[str, int]]) -> str:
+    """The published roll: sorted, one mark and its floor area a line."""
+    return "".join(f"{mark} {area_centiares}\n" for mark, area_centiares in sorted(marks))
+
+
+def roll_hash(marks: Iterable[tuple[str, int]]) -> str:
+    """SHA-256 of the published roll: anyone who kept it can check that it stayed."""
+    return hashlib.sha256(roll_lines(marks).encode()).hexdigest()
 
 
 def receipt(ballot_id: UUID, *, choice: Choice) -> str:

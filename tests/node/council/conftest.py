@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from node.council.events import MotionCarried, MotionClosed, MotionProposed
+from node.council.events import MotionCarried, MotionClosed, MotionProposed, VotingClosing
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Base, Database, open_engine
 from node.kernel.events import Event
@@ -43,7 +43,7 @@ def database(tmp_path: Path, clock: VirtualClock, heard: Heard) -> Iterator[Data
     engine = open_engine(url)
     Base.metadata.create_all(engine)
     engine.dispose()
-    kinds = (MotionProposed, MotionCarried, MotionClosed)
+    kinds = (MotionProposed, MotionCarried, MotionClosed, VotingClosing)
     database = Database(url, clock=clock, reactions={kind: [heard] for kind in kinds})
     people = [(voter, 1946 if number else None) for number, voter in enumerate(VOTERS)]
     for number, (resident_id, birth_year) in enumerate([*people, (CHILD, 2015)]):

@@ -104,6 +104,9 @@ def test_votes_are_ones_own_or_the_desks(house: ClientHouse) -> None:
     forged = say(house, motion, "ballots", as_voter, holder_id=str(other), choice="yes")
     assert forged.status_code == 403
     proxy = {"voter_id": str(voter), "holder_id": str(other), "choice": "yes"}
+    assert say(house, motion, "ballots", clerk, **proxy).json()["code"] == "council.proxy_missing"
+    given = say(house, motion, "proxies", as_voter, holder_id=str(other)).json()
+    assert (given["number"], given["is_paper"]) == (1, False)
     carried = say(house, motion, "ballots", clerk, **proxy)
     assert carried.json()["channel"] == "proxy"
 

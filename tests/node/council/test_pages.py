@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from node.council import pages, rules
+from node.council import pages, rules, words
+from node.council.electorates import Choice
 from node.kernel.ids import new_id
 from node.residents.pages import routes as residents_routes
 from node.residents.rules import Role
@@ -40,12 +41,13 @@ def test_a_meeting_is_asked(house: ClientHouse) -> None:
     house.open_browser(clerk)
     assert press(house, path, "straw").status_code == 303
     house.client.cookies.set("linli_acting", str(voter))
-    assert "For: Voter" in house.client.get(path).text
-    receipt = press(house, path, "ballot", choice="yes")
+    assert "For: Voter" in house.client.get(f"{path}/ballot").text
+    assert "Is this right?" in press(house, path, "ballot", choice="yes").text
+    receipt = press(house, path, "ballot", choice="yes", sure="yes")
     assert "Counted once, as: Yes" in receipt.text
     code = re.search(r'class="code">([2-9A-Z]{8})<', receipt.text)
     assert code is not None
-    assert "This ballot is in" in house.client.get(path).text
+    assert "This ballot is in" in house.client.get(f"{path}/ballot").text
     assert code[1] not in house.client.get(path).text
     press(house, path, "close")
     shown = house.client.get(path).text
@@ -70,7 +72,7 @@ def test_the_whole_way(house: ClientHouse) -> None:
     for voter in (*voters, secretary):
         house.open_browser(voter)
         assert "Charging points" in house.client.get("/").text
-        assert press(house, path, "ballot", choice="yes").status_code == 200
+        assert press(house, path, "ballot", choice="yes", sure="yes").status_code == 200
     house.open_browser(secretary)
     press(house, path, "close")
     assert press(house, path, "step", to="executing").status_code == 409
@@ -110,5 +112,5 @@ def test_text_is_text(house: ClientHouse) -> None:
 
 
 def test_every_step_and_choice_has_a_name() -> None:
-    assert set(pages.step_names()) == set(rules.Step)
-    assert set(pages.choice_names()) == set(rules.Choice)
+    assert set(words.step_names()) == set(rules.Step)
+    assert set(words.choice_names()) == set(Choice)

@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Session
 
-from node.council import refusals, rules, service, tasks
-from node.council.events import MotionCarried, MotionClosed, MotionProposed
-from node.council.model import Ballot, Motion, Vote, WorkItem
-from node.council.rules import Channel, Choice, Step, VoteKind
+from node.council import motions, proxies, refusals, roll, rules, service, tasks, voting
+from node.council.electorates import Choice
+from node.council.events import MotionCarried, MotionClosed, MotionProposed, VotingClosing
+from node.council.model import Ballot, Motion, Vote, VotingProxy, WorkItem
+from node.council.rules import Channel, Step, VoteKind
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Database
 from node.kernel.errors import BadInput, DomainError, IdReused, WrongState
@@ -54,7 +55,7 @@ class Council:
     def ask(self, name: str = "straw") -> Vote:
         vote_id = derived_id(name)
         return self.database.do(
-            lambda session: service.ask(session, self.clock, motion_id=MOTION, vote_id=vote_id)
+            lambda session: voting.ask(session, self.clock, motion_id=MOTION, vote_id=vote_id)
         )
 
     def cast(
@@ -77,7 +78,7 @@ class Council:
         channel: Channel = Channel.WEB,
         holder_id: UUID | None = None,
     ) -> Callable[[Session], Ballot]:
-        return lambda session: service.cast(
+        return lambda session: voting.cast(
             session,
             self.clock,
             ballot_id=ballot_id,
@@ -90,7 +91,7 @@ class Council:
 
     def close(self) -> Vote:
         return self.database.do(
-            lambda session: service.close_vote(session, self.clock, motion_id=MOTION)
+            lambda session: voting.close_vote(session, self.clock, motion_id=MOTION)
         )
 
     def add_task(self, name: str = "task") -> WorkItem:
@@ -104,6 +105,24 @@ class Council:
                 owner="property",
                 due_on=date(2026, 6, 1),
             )
+        )
+
+    def give(self, grantor_id: UUID, holder_id: UUID, name: str = "") -> VotingProxy:
+        return self.database.do(
+            lambda session: proxies.give(
+                session,
+                self.clock,
+                proxy_id=derived_id("proxy", name, grantor_id, holder_id),
+                motion_id=MOTION,
+                grantor_id=grantor_id,
+                holder_id=holder_id,
+                is_paper=True,
+            )
+        )
+
+    def revoke(self, proxy: VotingProxy) -> VotingProxy:
+        return self.database.do(
+            lambda session: proxies.revoke(session, self.clock, proxy_id=proxy.id)
         )
 
     def to_assembly(self) -> None:
@@ -140,7 +159,7 @@ def test_all_seven_steps_with_a_binding_vote(council: Council, heard: Heard) -> 
         council.step(Step.FEEDBACK)
     assert council.step(Step.FEEDBACK, note="All ten stand.").note == "All ten stand."
     with council.database.read() as session:
-        way = [change.step for change in service.steps_taken(session, MOTION)]
+        way = [change.step for change in motions.steps_taken(session, MOTION)]
     assert way == [step for step in Step if step is not Step.DECLINED]
     assert heard.events == [
         MotionProposed(MOTION, CHANGE),
@@ -194,7 +213,7 @@ def test_a_straw_vote_binds_nobody(council: Council, heard: Heard) -> None:
     vote = council.close()
     assert (vote.yes, vote.is_carried) == (1, True)
     with council.database.read() as session:
-        motion = service.find(session, MOTION)
+        motion = motions.find(session, MOTION)
         assert (motion.step, motion.is_carried) == (Step.COLLECTING, None)
     assert [type(event) for event in heard.events] == [MotionProposed]
     council.step(Step.SCREENING)
@@ -232,9 +251,13 @@ def test_the_roll_is_frozen_when_the_vote_opens(council: Council) -> None:
         with pytest.raises(refusals.NotOnRoll):
             council.cast(voter_id)
     with council.database.read() as session:
-        vote = service.open_vote(session, MOTION)
+        vote = voting.open_vote(session, MOTION)
         assert vote is not None
-        assert (vote.on_roll, vote.roll_sha256) == (5, rules.roll_hash(VOTERS))
+        marks = [(rules.mark(vote.salt, voter_id), 0) for voter_id in VOTERS]
+        assert (vote.on_roll, vote.roll_sha256) == (5, rules.roll_hash(marks))
+        assert roll.published(session, vote) == rules.roll_lines(marks)
+        assert roll.mark_of(session, vote, VOTERS[0]) == marks[0][0]
+        assert roll.mark_of(session, vote, late) is None
 
 
 def test_one_vote_each_whatever_the_channel(council: Council) -> None:
@@ -247,19 +270,10 @@ def test_one_vote_each_whatever_the_channel(council: Council) -> None:
         council.cast(VOTERS[0], Choice.YES)
     with pytest.raises(refusals.AlreadyVoted):
         council.cast(VOTERS[0], channel=Channel.PROXY, holder_id=VOTERS[1])
+    with pytest.raises(refusals.AlreadyVoted):
+        council.give(VOTERS[0], VOTERS[1])
     with pytest.raises(IdReused):
         council.cast(VOTERS[0], Choice.YES, ballot_id=ballot_id)
-
-
-def test_a_holder_carries_two_written_proxies_and_no_more(council: Council) -> None:
-    council.to_assembly()
-    for voter_id in VOTERS[1:3]:
-        council.cast(voter_id, channel=Channel.PROXY, holder_id=VOTERS[0])
-    with pytest.raises(refusals.TooManyProxies):
-        council.cast(VOTERS[3], channel=Channel.PROXY, holder_id=VOTERS[0])
-    for holder_id in (VOTERS[3], CHILD, None):
-        with pytest.raises(BadInput):
-            council.cast(VOTERS[3], channel=Channel.PROXY, holder_id=holder_id)
 
 
 def test_racing_ballots_of_one_voter_count_once(council: Council) -> None:
@@ -272,17 +286,109 @@ def test_racing_ballots_of_one_voter_count_once(council: Council) -> None:
     assert outcome == {type(None): 1, refusals.AlreadyVoted: 19}
 
 
+def test_a_holder_carries_two_written_proxies_and_no_more(council: Council) -> None:
+    council.to_assembly()
+    with pytest.raises(refusals.ProxyMissing):
+        council.cast(VOTERS[1], channel=Channel.PROXY, holder_id=VOTERS[0])
+    given = [council.give(voter_id, VOTERS[0]) for voter_id in VOTERS[1:3]]
+    assert [proxy.number for proxy in given] == [1, 2]
+    assert council.give(VOTERS[1], VOTERS[0]).id == given[0].id
+    with pytest.raises(refusals.TooManyProxies):
+        council.give(VOTERS[3], VOTERS[0])
+    with pytest.raises(refusals.ProxyGiven):
+        council.give(VOTERS[1], VOTERS[4])
+    with pytest.raises(BadInput):
+        council.give(VOTERS[4], VOTERS[4])
+    with pytest.raises(BadInput):
+        council.cast(VOTERS[3], channel=Channel.PROXY)
+    for voter_id in VOTERS[1:3]:
+        council.cast(voter_id, channel=Channel.PROXY, holder_id=VOTERS[0])
+    with pytest.raises(refusals.ProxyUsed):
+        council.revoke(given[0])
+    council.cast(VOTERS[0])
+    council.cast(VOTERS[3])
+    council.cast(VOTERS[4])
+    assert council.close().yes == 5
+
+
+def test_a_proxy_can_be_taken_back_until_it_is_used(council: Council) -> None:
+    council.to_assembly()
+    proxy = council.give(VOTERS[1], VOTERS[0])
+    assert council.revoke(proxy).revoked_at == council.revoke(proxy).revoked_at
+    with pytest.raises(refusals.ProxyMissing):
+        council.cast(VOTERS[1], channel=Channel.PROXY, holder_id=VOTERS[0])
+    council.give(VOTERS[1], VOTERS[2], "second")
+    council.cast(VOTERS[1])  # in person after all: the proxy is good for nothing any more
+    with pytest.raises(refusals.AlreadyVoted):
+        council.cast(VOTERS[1], channel=Channel.PROXY, holder_id=VOTERS[2])
+
+
+def test_the_clock_reminds_once_and_closes_the_vote(council: Council, heard: Heard) -> None:
+    council.to_assembly()
+    council.cast(VOTERS[0])
+
+    def sweep() -> None:
+        council.database.do(lambda session: voting.sweep(session, council.clock))
+
+    sweep()
+    assert not [one for one in heard.events if isinstance(one, VotingClosing)]
+    council.clock.advance(rules.VOTING_TIME - rules.REMINDER_TIME)
+    sweep()
+    sweep()
+    assert len([one for one in heard.events if isinstance(one, VotingClosing)]) == 1
+    council.clock.advance(rules.REMINDER_TIME)
+    sweep()
+    with council.database.read() as session:
+        vote = voting.last_vote(session, MOTION)
+        assert vote is not None
+        assert (vote.yes, vote.has_quorum) == (1, False)
+        assert motions.find(session, MOTION).step == Step.RESOLVED
+
+
+def test_terms_are_fixed_once_the_motion_is_public(council: Council) -> None:
+    def terms(days: int, *, is_secret: bool = False, matter: str = "residents_ordinary") -> Motion:
+        return council.database.do(
+            lambda session: service.set_terms(
+                session,
+                motion_id=MOTION,
+                matter=matter,
+                is_secret=is_secret,
+                publicity_days=days,
+                voting_days=5,
+            )
+        )
+
+    council.propose()
+    for days in (6, 0, 91):
+        with pytest.raises(BadInput):
+            terms(days)
+    with pytest.raises(refusals.SecretByArea):
+        terms(7, matter="fund_use", is_secret=True)
+    with pytest.raises(BadInput):
+        terms(7, matter="weather")
+    assert terms(10).publicity_days == 10
+    council.step(Step.SCREENING)
+    council.step(Step.PUBLICITY)
+    with pytest.raises(refusals.TermsFixed):
+        terms(7)
+    council.clock.advance(timedelta(days=7))
+    with pytest.raises(refusals.PublicityTooShort, match="10 days"):
+        council.step(Step.ASSEMBLY)
+    council.clock.advance(timedelta(days=3))
+    council.step(Step.ASSEMBLY)
+
+
 def test_results_stay_hidden_until_the_close_and_can_then_be_recounted(council: Council) -> None:
     council.to_assembly()
     ballots = [council.cast(voter_id, Choice.YES) for voter_id in VOTERS[:4]]
     ballots.append(council.cast(VOTERS[4], Choice.NO))
     with council.database.read() as session:
-        vote = service.open_vote(session, MOTION)
+        vote = voting.open_vote(session, MOTION)
         assert vote is not None
-        assert (vote.yes, service.published_ballots(session, vote)) == (None, [])
+        assert (vote.yes, voting.published_ballots(session, vote)) == (None, [])
     vote = council.close()
     with council.database.read() as session:
-        published = service.published_ballots(session, vote)
+        published = voting.published_ballots(session, vote)
     assert {line.receipt for line in published} == {ballot.receipt for ballot in ballots}
     assert Counter(line.choice for line in published) == {"yes": 4, "no": 1}
 

@@ -1,0 +1,1 @@
+"""Count a vote again from its archive: written to share nothing with the node that held it."""
