@@ -1,8 +1,9 @@
 """`linli-sim`'s door: says what to install before it imports what may not be there."""
 
 import importlib.util
+import sys
 
-from node.kernel.terminal import run
+from node.kernel.terminal import REFUSED, run
 from simulation.refusals import NotInstalled
 
 NEEDED = (  # of the extra `simulation`, by the names that are imported
@@ -22,13 +23,11 @@ NEEDED = (  # of the extra `simulation`, by the names that are imported
 
 def main() -> None:
     """Entry point of `linli-sim`."""
-    run(_commands)
-
-
-def _commands() -> None:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise NotInstalled(missing=", ".join(missing))
+        refusal = NotInstalled(missing=", ".join(missing))
+        sys.stderr.write(f"{refusal} ({refusal.code})\n")
+        sys.exit(REFUSED)
     from simulation.commands import app
 
-    app()
+    run(app)

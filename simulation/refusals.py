@@ -5,7 +5,9 @@ from node.kernel.errors import DomainError
 
 class NotInstalled(DomainError):
     code = "simulation.not_installed"
-    message = "linli-sim needs more than a node: pip install 'linli[simulation]' (not here: {missing})."
+    message = (
+        "Not installed: {missing}; linli-sim needs them: pip install 'linli[simulation]'"
+    )
 
 
 class PanelUnreadable(DomainError):
