@@ -19,6 +19,7 @@ from node.kernel.ids import new_id
 from node.kernel.terminal import run, say
 from node.residents import commands as residents_commands
 from node.residents.rules import Role
+from recount.command import recount as count_again
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -244,6 +245,19 @@ def left(directory: Directory, as_json: Json = False) -> None:
         as_json=as_json,
         sentence=table or "Nothing has left.",
     )
+
+
+@app.command()
+def recount(
+    archive: Annotated[Path, typer.Argument(help="A vote's signed archive, from its page.")],
+    key: Annotated[str, typer.Option(help="The council's key as the notice board shows it.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Count a vote again from its archive, by a program that shares no code with this node.
+
+    Ends with 0 when everything fits, 1 when something does not, 2 when it is no archive.
+    """
+    raise typer.Exit(count_again(archive, key=key, as_json=as_json))
 
 
 @contextmanager

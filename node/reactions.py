@@ -1,12 +1,29 @@
 """What follows from what, in the same transaction: the one place where slices meet."""
 
-from node.council.events import MotionCarried, MotionProposed
+from typing import cast
+
+from sqlalchemy.orm import Session
+
+from node.council import tasks
+from node.council.events import (
+    MotionCarried,
+    MotionClosed,
+    MotionProposed,
+    PublicityStarted,
+    ResultFedBack,
+    VotingClosing,
+    VotingOpened,
+    WorkTicketAsked,
+)
 from node.forecast import counting
 from node.forecast.events import HelpersNeeded, HelpersNotNeeded
-from node.kernel.events import Reactions
+from node.kernel.events import Event, Reactions
+from node.kernel.ports import Clock
 from node.notices import telling
 from node.points import service as points
+from node.repairs import service as repairs
 from node.repairs.events import (
+    RepairClosed,
     RepairFollowed,
     RepairMoved,
     RepairOverdue,
@@ -18,18 +35,42 @@ from node.residents.events import ConsentWithdrawn, ProxyAgreed, ResidentErased
 from node.timebank import calls
 from node.timebank.events import ExchangeConfirmed
 
+
+def report_work(session: Session, clock: Clock, event: Event) -> None:
+    """A task of a resolution becomes a repair, under the id that the council chose for it."""
+    ticket, item = tasks.ticket_of(session, cast(WorkTicketAsked, event).ticket_id)
+    repairs.report(
+        session,
+        clock,
+        key=ticket.id,
+        reporter_id=ticket.opened_by,
+        recorded_by=str(ticket.opened_by),
+        title=item.title,
+        description=item.title,
+        location=ticket.location,
+        category=ticket.category,
+    )
+
+
 REACTIONS: Reactions = {
-    RepairReported: [counting.count_request],
+    RepairReported: [counting.count_request, tasks.hear_reported],
+    RepairClosed: [tasks.hear_closed],
     RepairMoved: [telling.repair_moved],
     RepairFollowed: [telling.repair_followed],
     RepairOverdue: [telling.repair_overdue],
-    RepairReopened: [telling.repair_reopened],
+    RepairReopened: [telling.repair_reopened, tasks.hear_reported],
     RepairRated: [points.award_for_repair],
     ExchangeConfirmed: [points.award_for_exchange, telling.hours_paid],
     HelpersNeeded: [calls.call_for_helpers, telling.helpers_needed],
     HelpersNotNeeded: [calls.end_call],
     MotionProposed: [points.check_rule_change],
     MotionCarried: [points.adopt_rules_if_any],
+    PublicityStarted: [telling.motion_public],
+    VotingOpened: [telling.vote_open],
+    VotingClosing: [telling.vote_closing],
+    MotionClosed: [telling.vote_ended],
+    ResultFedBack: [telling.motion_done],
+    WorkTicketAsked: [report_work],
     ProxyAgreed: [telling.proxy_agreed],
     ConsentWithdrawn: [telling.consent_withdrawn],
     ResidentErased: [telling.forget],

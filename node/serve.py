@@ -18,6 +18,7 @@ import uvicorn
 from sqlalchemy.orm import Session
 
 from node.app import Node
+from node.council import voting
 from node.enrolment.directory import load_membership
 from node.exchange import compare, home
 from node.forecast import comparison, exporting
@@ -145,6 +146,7 @@ async def _sweep(node: Node) -> None:
         shelf.release_overdue(session, node.clock)
         deadlines.escalate_overdue(session, node.clock)
         home.expire_passes(session, node.clock)
+        voting.sweep(session, node.clock)
         if node.sealer is not None:
             compare.compare_due(session, node.clock, node.sealer)
 

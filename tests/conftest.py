@@ -1,6 +1,7 @@
 """What needs more than Python is skipped outside CI with a sentence; in CI nothing is skipped."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ NEEDS = {
     "processes": "starts many real processes, so it runs when asked for: pytest -m processes",
     "postgres": f"needs PostgreSQL: set {POSTGRES}=postgresql+psycopg://USER@HOST/DATABASE",
     "browser": "needs Debian's Chromium (apt install chromium), and is run by: pytest -m browser",
+    "belenios": "needs belenios-tool (Debian: apt install belenios-tool)",
     "npm": "needs node and npm (apt install nodejs npm), and is run by: pytest -m npm",
 }
 
@@ -33,6 +35,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     asked = str(config.option.markexpr)
     for marker, needs in NEEDS.items():
         if IS_CI or marker in asked or (marker == "postgres" and os.environ.get(POSTGRES)):
+            continue
+        if marker == "belenios" and shutil.which("belenios-tool"):
             continue
         skip = pytest.mark.skip(reason=f"{marker}: {needs}; .ci/run does it")
         for item in items:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("contracts", "coordinator", "federation", "node", "protos", "simulation")
+PACKAGES = ("contracts", "coordinator", "federation", "node", "protos", "recount", "simulation")
 GENERATED = ("_pb2.py", "_pb2_grpc.py", "_pb2.pyi")
 LINES_MAX = 400
 LONG_FOR_A_REASON = {

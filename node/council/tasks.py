@@ -143,6 +143,12 @@ def open_ticket(
     return ticket
 
 
+def ticket_of(session: Session, ticket_id: UUID) -> tuple[WorkTicket, WorkItem]:
+    """A ticket and the task it carries out, for whoever reports it."""
+    ticket = session.get_one(WorkTicket, ticket_id)
+    return ticket, session.get_one(WorkItem, ticket.item_id)
+
+
 def hear_reported(session: Session, clock: Clock, event: Event) -> None:
     """A reaction: the repairs desk gave one of our tickets its number."""
     reported = cast(Reported, event)

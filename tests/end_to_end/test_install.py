@@ -19,7 +19,7 @@ from tests.node.commands import Served, serving
 pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("contracts", "coordinator", "federation", "node", "protos", "simulation")
+PACKAGES = ("contracts", "coordinator", "federation", "node", "protos", "recount", "simulation")
 FILES = ("pyproject.toml", "constraints.txt", "README.md")
 LEFT_OUT = ("torch", "flwr", "ray", "web3", "numpy", "matplotlib", "eth", "pytest")
 INSTALL_TIMEOUT_SECONDS = 600
