@@ -1,25 +1,24 @@
-"""Points as JSON: the rules, awards, the catalogue, reserve and collect."""
+"""Points as JSON: rules and their versions, awards, taking back, the journal, the ranking."""
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import get, post
-from litestar.params import FromPath, JSONBody
+from litestar import get, post, put
+from litestar.params import FromPath, FromQuery, JSONBody
 
-from node.kernel.ids import new_code
-from node.ledger import service as ledger
-from node.ledger.model import Unit
-from node.points import rules, service, shelf
-from node.points.model import PointsAward, Redemption
-from node.points.rules import EvidenceKind
+from node.points import api_onsite, api_shelf, clawback, ranking, rules, service
+from node.points.model import PointsAward, PointsRuleVersion
+from node.points.rules import EvidenceKind, ReversalReason, Shown
 from node.points.service import Evidence
+from node.residents import service as residents
 from node.residents.rules import Role, Scope
 from node.web import idempotency
+from node.web.paging import PAGE_ROWS_DEFAULT, Cursor, PageRows
 from node.web.session import AnyRequest, Caller, house, require, require_for
 
 AWARDING_ROLES = (Role.CLERK, Role.SOCIAL_WORKER, Role.SECRETARY)
-COUNTER_ROLES = (Role.CLERK,)  # who hands things out
 
 
 class EvidenceBody(msgspec.Struct):
@@ -34,18 +33,23 @@ class AwardBody(msgspec.Struct):
     minutes: int | None = None
 
 
-class RedemptionBody(msgspec.Struct):
-    resident_id: UUID
-    item: str
+class ReverseBody(msgspec.Struct):
+    reason: ReversalReason = ReversalReason.MISTAKE
 
 
-class CollectBody(msgspec.Struct):
-    code: str
+class ShownBody(msgspec.Struct):
+    shown: Shown
 
 
 def recorder(who: Caller, resident_id: UUID) -> UUID | None:
     """Who wrote it down, when that was not the resident: the other of the two ids on a record."""
     return None if who.resident_id == resident_id else who.resident_id or who.via
+
+
+def reader_of(who: Caller) -> UUID | None:
+    """Whose points this reader may see here."""
+    subject = who.subject
+    return subject if subject is not None and who.may_act_for(subject, Scope.POINTS) else None
 
 
 @get("/api/points/rules")
@@ -54,6 +58,18 @@ async def show_rules(request: AnyRequest) -> dict[str, Any]:
     with house(request).database.read() as session:
         version, current = service.in_force(session)
     return {"version": version, **rules.as_json(current)}
+
+
+@get("/api/points/rules/versions")
+async def show_versions(
+    request: AnyRequest,
+    limit: FromQuery[PageRows] = PAGE_ROWS_DEFAULT,
+    after: FromQuery[Cursor | None] = None,
+) -> dict[str, Any]:
+    """Every version there has been, newest first: since when, and by which motion."""
+    with house(request).database.read() as session:
+        found = service.versions(session, limit=limit, after=after)
+        return {"data": [version_json(row) for row in found.rows], "next": found.next}
 
 
 @post("/api/points/awards")
@@ -76,13 +92,33 @@ async def award(request: AnyRequest, data: JSONBody[AwardBody]) -> dict[str, Any
     return award_json(row)
 
 
+@get("/api/points/awards")
+async def list_awards(
+    request: AnyRequest,
+    resident_id: FromQuery[UUID],
+    limit: FromQuery[PageRows] = PAGE_ROWS_DEFAULT,
+    after: FromQuery[Cursor | None] = None,
+) -> dict[str, Any]:
+    """A resident's awards, newest first: for themselves, for who acts for them, for the desk."""
+    require_for(request, resident_id, Scope.POINTS)
+    with house(request).database.read() as session:
+        found = service.awards_of(session, resident_id, limit=limit, after=after)
+        return {"data": [award_json(row) for row in found.rows], "next": found.next}
+
+
 @post("/api/points/awards/{award_id:uuid}/reverse", status_code=200)
-async def reverse(request: AnyRequest, award_id: FromPath[UUID]) -> dict[str, Any]:
-    """Take back the points of an act that did not take place."""
+async def reverse(
+    request: AnyRequest, award_id: FromPath[UUID], data: JSONBody[ReverseBody | None] = None
+) -> dict[str, Any]:
+    """Take back the points of an act that did not take place, spent or not."""
     who, node = require(request, *AWARDING_ROLES), house(request)
     row = await node.database.run(
-        lambda session: service.reverse_award(
-            session, node.clock, award_id=award_id, reversed_by=who.resident_id or who.via
+        lambda session: clawback.take_back(
+            session,
+            node.clock,
+            award_id=award_id,
+            reason=data.reason if data else ReversalReason.MISTAKE,
+            reversed_by=who.resident_id or who.via,
         )
     )
     return award_json(row)
@@ -90,84 +126,79 @@ async def reverse(request: AnyRequest, award_id: FromPath[UUID]) -> dict[str, An
 
 @get("/api/points/balance/{resident_id:uuid}")
 async def show_balance(request: AnyRequest, resident_id: FromPath[UUID]) -> dict[str, Any]:
-    """What a resident has, and what of it is not yet promised."""
+    """What a resident has (below zero after a clawback), and what of it is not yet promised."""
     require_for(request, resident_id, Scope.POINTS)
-    account_id = ledger.resident_account(resident_id, Unit.POINTS)
     with house(request).database.read() as session:
-        balance, available = (
-            ledger.balance(session, account_id),
-            ledger.available(session, account_id),
-        )
-    return {"resident_id": str(resident_id), "balance": balance, "available": available}
+        balance, available = service.own_points(session, resident_id)
+    free = max(0, available)
+    return {"resident_id": str(resident_id), "balance": balance, "available": free}
 
 
-@get("/api/points/catalogue")
-async def show_catalogue(request: AnyRequest) -> list[dict[str, Any]]:
-    """What points can be had for, and how many are left."""
-    with house(request).database.read() as session:
-        return [
-            {"code": item.code, "title": item.title, "points": item.points, "stock": item.stock}
-            for item in shelf.catalogue(session)
-        ]
-
-
-@post("/api/points/redemptions")
-async def reserve(request: AnyRequest, data: JSONBody[RedemptionBody]) -> dict[str, Any]:
-    """Put an item aside and hold its points; the answer's `code` collects it."""
-    who = require_for(request, data.resident_id, Scope.POINTS)
-    node, redemption_id, code = house(request), idempotency.key(request), new_code()
-    row = await node.database.run(
-        lambda session: shelf.reserve(
-            session,
-            node.clock,
-            redemption_id=redemption_id,
-            resident_id=data.resident_id,
-            item_code=data.item,
-            code=code,
-            reserved_by=recorder(who, data.resident_id),
-        )
-    )
-    return redemption_json(row)
-
-
-@post("/api/points/redemptions/{redemption_id:uuid}/collect", status_code=200)
-async def collect(
-    request: AnyRequest, redemption_id: FromPath[UUID], data: JSONBody[CollectBody]
+@get("/api/points/journal")
+async def show_journal(
+    request: AnyRequest,
+    limit: FromQuery[PageRows] = PAGE_ROWS_DEFAULT,
+    after: FromQuery[Cursor | None] = None,
 ) -> dict[str, Any]:
-    """Hand the item over to whoever brings the code (clerk)."""
-    who, node = require(request, *COUNTER_ROLES), house(request)
-    row = await node.database.run(
-        lambda session: shelf.collect(
-            session,
-            node.clock,
-            redemption_id=redemption_id,
-            code=data.code,
-            collected_by=who.resident_id or who.via,
+    """Everybody's awards under pseudonyms, newest first: public."""
+    with house(request).database.read() as session:
+        found, secret = (
+            service.journal(session, limit=limit, after=after),
+            service.secret(session),
         )
-    )
-    return redemption_json(row)
+        lines = [journal_json(row, secret) for row in found.rows]
+    return {"data": lines, "next": found.next}
 
 
-@post("/api/points/redemptions/{redemption_id:uuid}/release", status_code=200)
-async def release(request: AnyRequest, redemption_id: FromPath[UUID]) -> dict[str, Any]:
-    """Give the item back to the shelf and the points back to the resident."""
+@get("/api/points/ranking")
+async def show_ranking(
+    request: AnyRequest, month: FromQuery[date | None] = None
+) -> list[dict[str, Any]]:
+    """Who was thanked most in a month (any day of it; now, without one). Public, opt-out kept."""
     node = house(request)
+    month = month or rules.local_day(node.clock.now())
     with node.database.read() as session:
-        resident_id = shelf.redemption(session, redemption_id).resident_id
-    who = require_for(request, resident_id, Scope.POINTS)
-    row = await node.database.run(
-        lambda session: shelf.release(
-            session,
-            node.clock,
-            redemption_id=redemption_id,
-            released_by=recorder(who, resident_id),
+        secret, names = service.secret(session), {}
+        lines = ranking.ranking(session, month=month)
+        for line in lines:
+            names[line.resident_id] = (
+                residents.resident(session, line.resident_id).name
+                if line.shown is Shown.NAME
+                else rules.pseudonym(line.resident_id, year=month.year, secret=secret)
+            )
+    return [
+        {"place": line.place, "name": names[line.resident_id], "points": line.points}
+        for line in lines
+    ]
+
+
+@put("/api/points/ranking/{resident_id:uuid}")
+async def choose_ranking(
+    request: AnyRequest, resident_id: FromPath[UUID], data: JSONBody[ShownBody]
+) -> dict[str, str]:
+    """Be listed under the pseudonym, by name, or not at all."""
+    require_for(request, resident_id, Scope.POINTS)
+    node = house(request)
+    await node.database.run(
+        lambda session: ranking.choose(
+            session, node.clock, resident_id=resident_id, shown=data.shown
         )
     )
-    return redemption_json(row)
+    return {"resident_id": str(resident_id), "shown": data.shown.value}
+
+
+def version_json(row: PointsRuleVersion) -> dict[str, Any]:
+    """A version of the rules as the API shows it."""
+    return {
+        "version": row.version,
+        "in_force_from": row.in_force_from.isoformat(),
+        "motion_id": str(row.motion_id) if row.motion_id else None,
+        **row.content,
+    }
 
 
 def award_json(row: PointsAward) -> dict[str, Any]:
-    """An award as the API shows it."""
+    """An award as the API shows it to whom it concerns."""
     return {
         "id": str(row.id),
         "resident_id": str(row.resident_id),
@@ -177,20 +208,33 @@ def award_json(row: PointsAward) -> dict[str, Any]:
         "evidence": {"kind": row.evidence_kind, "reference": str(row.evidence_id)},
         "awarded_at": row.awarded_at.isoformat(),
         "reversed": row.reversed_at is not None,
+        "reversal_reason": row.reversal_reason,
     }
 
 
-def redemption_json(row: Redemption) -> dict[str, Any]:
-    """A reservation as the API shows it to whom it concerns, its code included."""
+def journal_json(row: PointsAward, secret: str) -> dict[str, Any]:
+    """An award as everybody may see it."""
+    year = rules.local_day(row.awarded_at).year
     return {
-        "id": str(row.id),
-        "resident_id": str(row.resident_id),
-        "item": row.item_code,
+        "resident": rules.pseudonym(row.resident_id, year=year, secret=secret),
+        "day": row.day.isoformat(),
+        "activity": row.activity,
         "points": row.points,
-        "state": row.state,
-        "code": row.code,
-        "pickup_ends_at": row.pickup_ends_at.isoformat(),
+        "rule_version": row.rule_version,
+        "reversed": row.reversed_at is not None,
     }
 
 
-routes = [show_rules, award, reverse, show_balance, show_catalogue, reserve, collect, release]
+routes = [
+    show_rules,
+    show_versions,
+    award,
+    list_awards,
+    reverse,
+    show_balance,
+    show_journal,
+    show_ranking,
+    choose_ranking,
+    *api_shelf.routes,
+    *api_onsite.routes,
+]

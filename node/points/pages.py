@@ -1,6 +1,5 @@
-"""My points, the rules in plain words, the shelf, the public journal, and the desk's two forms."""
+"""My points, the shelf, what is put aside for me, and the card of the home page."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,23 +8,19 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from node.kernel.errors import DomainError
-from node.kernel.ids import derived_id, new_code, new_id
-from node.ledger import service as ledger
-from node.ledger.model import Unit
-from node.points import rules, service, shelf
-from node.points.api import AWARDING_ROLES, COUNTER_ROLES, recorder
-from node.points.model import PointsAward
-from node.points.rules import EvidenceKind, Per, RedemptionState
-from node.points.service import Evidence
+from node.kernel.errors import DomainError, NotFound
+from node.kernel.ids import new_code, new_id
+from node.points import cosigning, pages_desk, pages_onsite, pages_public, service, shelf
+from node.points.api import AWARDING_ROLES, reader_of, recorder
+from node.points.words import activity_name, per_names, reversal_names, state_names
 from node.residents import service as residents
 from node.residents.rules import Scope
 from node.web.forms import Form
 from node.web.language import gettext as _
 from node.web.layout import Card, Link, page
-from node.web.session import AnyRequest, Caller, caller, house, require, require_subject
+from node.web.session import AnyRequest, Caller, caller, house, require_subject
 
-SHEET_LENGTH_MAX = 40  # of the number on a list, slip or sign
+OWN_ROWS = 10  # of my awards and reservations, on my page
 
 
 @get("/points")
@@ -77,157 +72,55 @@ async def release(request: AnyRequest, redemption_id: FromPath[UUID]) -> Redirec
     return Redirect("/points?released=1", status_code=303)
 
 
-@get("/points/journal")
-async def journal(request: AnyRequest) -> Response[str]:
-    """Everybody's awards under pseudonyms; who signed in sees which one is theirs."""
-    who, node = caller(request), house(request)
-    with node.database.read() as session:
-        lines = [
-            (_pseudonym(row.resident_id, row.awarded_at), row) for row in service.journal(session)
-        ]
-    mine = _pseudonym(who.subject, node.clock.now()) if who.subject else None
-    return page(request, "points/journal.html", lines=lines, mine=mine, activity_name=activity_name)
-
-
-@get("/points/desk")
-async def show_desk(request: AnyRequest) -> Response[str]:
-    """For the desk: thank the resident one acts for, and hand things out."""
-    return _desk(request, Form())
-
-
-@post("/points/desk/award")
-async def award(request: AnyRequest) -> Response[Any]:
-    """Thank the resident one acts for. The number on the paper makes the evidence, once."""
-    who = require(request, *AWARDING_ROLES)
-    node, form = house(request), await Form.read(request)
-    kind = EvidenceKind(form.choice("kind", [kind.value for kind in DESK_EVIDENCE]))
-    sheet = form.text("sheet", most=SHEET_LENGTH_MAX)
-    with node.database.read() as session:
-        current = service.in_force(session).rules
-    activity = form.choice("activity", current.activities)
-    minutes = None
-    if current.activities[activity].per is Per.HOUR:
-        minutes = form.integer("minutes", least=1, most=rules.MINUTES_MAX)
-    resident_id = who.acting_for
-    if resident_id is None or form.errors:
-        return _desk(request, form, status=422)
-    reference = derived_id("evidence", kind, rules.local_day(node.clock.now()), sheet.casefold())
-    try:
-        row = await node.database.run(
-            lambda session: service.award(
-                session,
-                node.clock,
-                award_id=form.id,
-                resident_id=resident_id,
-                activity=activity,
-                evidence=Evidence(kind, reference),
-                minutes=minutes,
-                awarded_by=who.resident_id or who.via,
-            )
-        )
-    except DomainError as refusal:
-        form.refuse(refusal, "activity")
-        return _desk(request, form, status=409)
-    return Redirect(f"/points/desk?awarded={row.points}", status_code=303)
-
-
-@post("/points/desk/collect")
-async def collect(request: AnyRequest) -> Response[Any]:
-    """Hand over what waits under a code."""
-    who = require(request, *COUNTER_ROLES)
-    node, form = house(request), await Form.read(request)
-    code = form.text("code")
-
-    def command(session: Session) -> str:
-        row = shelf.reserved_under(session, code)
-        by = who.resident_id or who.via
-        shelf.collect(session, node.clock, redemption_id=row.id, code=code, collected_by=by)
-        return row.item_code
-
-    try:
-        item_code = await node.database.run(command)
-    except DomainError as refusal:
-        form.refuse(refusal, "code")
-        return _desk(request, form, status=409)
-    return Redirect(f"/points/desk?collected={item_code}", status_code=303)
+@get("/points/redemptions/{redemption_id:uuid}")
+async def show_slip(request: AnyRequest, redemption_id: FromPath[UUID]) -> Response[str]:
+    """A slip to print or to show at the desk: what, which code, until when."""
+    _who, resident_id = require_subject(request, Scope.POINTS)
+    with house(request).database.read() as session:
+        row = shelf.redemption(session, redemption_id)
+        if row.resident_id != resident_id:
+            raise NotFound(what="redemption", id=str(redemption_id))
+        titles = {one.code: _(one.title) for one in shelf.catalogue(session, is_whole=True)}
+        name = residents.resident(session, resident_id).name
+    return page(
+        request,
+        "points/slip.html",
+        row=row,
+        item=titles[row.item_code],
+        name=name,
+        state_names=state_names(),
+    )
 
 
 def card(request: AnyRequest, session: Session, who: Caller) -> Card | None:
     """My points on the home page; for everybody else, what earns some."""
-    resident_id = _reader(who)
+    resident_id = reader_of(who)
     links = [Link("/points", _("Points and shelf"))]
     if resident_id is None:
         return Card(_("Points"), [_("Help where you live, and be thanked for it.")], links)
-    balance = ledger.balance(session, ledger.resident_account(resident_id, Unit.POINTS))
-    return Card(_("Points"), [_("You have %(points)s points.") % {"points": balance}], links)
-
-
-DESK_EVIDENCE = (EvidenceKind.ATTENDANCE, EvidenceKind.COSIGNATURE, EvidenceKind.ONSITE_CODE)
-
-
-def activity_name(code: str) -> str:
-    """An act in the reader's language; its code where a motion has brought a new one."""
-    return {
-        "waste_sorting": _("Guiding waste sorting"),
-        "council_session": _("Taking part in the council"),
-        "volunteering": _("Volunteering, such as helping elders"),
-        "suggestion_adopted": _("A suggestion that was adopted"),
-        "repair_feedback": _("Telling how a repair went"),
-    }.get(code, code)
-
-
-def _evidence_names() -> list[tuple[str, str]]:
-    names = {
-        EvidenceKind.ATTENDANCE: _("Signed list of the meeting"),
-        EvidenceKind.COSIGNATURE: _("A second person signed"),
-        EvidenceKind.ONSITE_CODE: _("Code shown at the place"),
-    }
-    return [(kind.value, names[kind]) for kind in DESK_EVIDENCE]
-
-
-def _per_names() -> dict[Per, str]:
-    return {
-        Per.TIME: _("each time"),
-        Per.HOUR: _("an hour"),
-        Per.SUGGESTION: _("each suggestion"),
-    }
-
-
-def _state_names() -> dict[str, str]:
-    return {
-        RedemptionState.RESERVED: _("waits for you"),
-        RedemptionState.COLLECTED: _("collected"),
-        RedemptionState.RELEASED: _("given back"),
-    }
-
-
-def _reader(who: Caller) -> UUID | None:
-    """Whose points this reader may see here."""
-    subject = who.subject
-    return subject if subject is not None and who.may_act_for(subject, Scope.POINTS) else None
-
-
-def _pseudonym(resident_id: UUID, moment: datetime) -> str:
-    return rules.pseudonym(resident_id, year=rules.local_day(moment).year)
+    balance, _available = service.own_points(session, resident_id)
+    lines = [_("You have %(points)s points.") % {"points": balance}]
+    if waiting := len(shelf.open_of(session, resident_id)):
+        lines.append(_("%(count)s things wait for you at the desk.") % {"count": waiting})
+    if asked := len(cosigning.to_sign(session, house(request).clock, resident_id)):
+        lines.append(_("%(count)s neighbours ask you to sign for them.") % {"count": asked})
+        links.append(Link("/points/claims", _("Look at it")))
+    return Card(_("Points"), lines, links)
 
 
 def _show(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str]:
-    resident_id = _reader(caller(request))
+    resident_id = reader_of(caller(request))
     balance = available = 0
-    awards: list[PointsAward] = []
+    awards: list[Any] = []
     redemptions: list[Any] = []
     with house(request).database.read() as session:
         current = service.in_force(session)
         items = shelf.catalogue(session)
-        titles = {item.code: _(item.title) for item in items}
+        titles = {one.code: _(one.title) for one in shelf.catalogue(session, is_whole=True)}
         if resident_id is not None:
-            account_id = ledger.resident_account(resident_id, Unit.POINTS)
-            balance, available = (
-                ledger.balance(session, account_id),
-                ledger.available(session, account_id),
-            )
-            awards = list(service.awards_of(session, resident_id, limit=10))
-            redemptions = list(shelf.redemptions_of(session, resident_id, limit=10))
+            balance, available = service.own_points(session, resident_id)
+            awards = list(service.awards_of(session, resident_id, limit=OWN_ROWS).rows)
+            redemptions = list(shelf.redemptions_of(session, resident_id, limit=OWN_ROWS).rows)
     return page(
         request,
         "points/show.html",
@@ -235,7 +128,7 @@ def _show(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str
         form=form,
         is_mine=resident_id is not None,
         balance=balance,
-        available=available,
+        available=max(0, available),
         version=current.version,
         lines=current.rules.activities.values(),
         daily_points_max=current.rules.daily_points_max,
@@ -245,8 +138,9 @@ def _show(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str
         awards=awards,
         redemptions=redemptions,
         activity_name=activity_name,
-        per_names=_per_names(),
-        state_names=_state_names(),
+        per_names=per_names(),
+        state_names=state_names(),
+        reversal_names=reversal_names(),
         done=_done(request),
         may_desk=caller(request).has(*AWARDING_ROLES),
     )
@@ -260,28 +154,12 @@ def _done(request: AnyRequest) -> str:
     return ""
 
 
-def _desk(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str]:
-    who = require(request, *AWARDING_ROLES)
-    with house(request).database.read() as session:
-        current = service.in_force(session).rules
-        titles = {item.code: _(item.title) for item in shelf.catalogue(session)}
-        name = residents.resident(session, who.acting_for).name if who.acting_for else ""
-    done = ""
-    if (points := request.query_params.get("awarded", "")).isdigit():
-        done = _("%(points)s points were awarded.") % {"points": points}
-    elif item_code := request.query_params.get("collected", ""):
-        done = _("Hand over: %(item)s") % {"item": titles.get(item_code, item_code)}
-    return page(
-        request,
-        "points/desk.html",
-        status=status,
-        form=form,
-        acting_name=name,
-        activities=[(code, activity_name(code)) for code in current.activities],
-        evidence=_evidence_names(),
-        may_collect=who.has(*COUNTER_ROLES),
-        done=done,
-    )
-
-
-routes = [show, reserve, release, journal, show_desk, award, collect]
+routes = [
+    show,
+    reserve,
+    release,
+    show_slip,
+    *pages_public.routes,
+    *pages_desk.routes,
+    *pages_onsite.routes,
+]

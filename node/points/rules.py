@@ -4,11 +4,12 @@ All of it is data: the council changes it by a motion, and every award names its
 """
 
 import hashlib
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from node.kernel.errors import BadInput
@@ -22,7 +23,13 @@ DAILY_POINTS_MAX = 10_000  # the highest cap a rule change may set
 ACTIVITIES_MAX = 40  # in one version of the rules
 MINUTES_MAX = 24 * 60  # of one award
 PICKUP_DAYS = 14  # a reserved item waits this long, then it goes back on the shelf
-PSEUDONYM_LENGTH = 5
+PSEUDONYM_LENGTH = 6
+DEBT_POINTS_MAX = 1_000  # how far below zero taking back spent points may bring a resident
+CLAIM_DAYS = 7  # within which an act is claimed, and then signed for
+CLAIMS_SHOWN_MAX = 50
+PAIR_SIGNATURES_MAX, PAIR_DAYS = 4, 30  # of one neighbour for one resident
+STOCK_MAX = 10_000  # of one item, and in one delivery
+ITEM_TITLE_LENGTH_MAX = 60
 
 
 class Per(StrEnum):
@@ -44,14 +51,18 @@ class EvidenceKind(StrEnum):
     MOTION = "motion"  # a suggestion that became a resolution
 
 
+ANY_EVIDENCE = frozenset(EvidenceKind)
+
+
 @dataclass(frozen=True)
 class ActivityRule:
-    """One line of the table: an act, its points, and how many of them a resident gets in a day."""
+    """One line of the table: an act, its points, what shows it, and how many points it is a day."""
 
     activity: str
     points: int
     per: Per
     daily_points_max: int
+    evidence: frozenset[EvidenceKind] = ANY_EVIDENCE
 
 
 @dataclass(frozen=True)
@@ -66,13 +77,20 @@ def _table(*lines: ActivityRule) -> Mapping[str, ActivityRule]:
     return {line.activity: line for line in lines}
 
 
+_E = EvidenceKind
 FIRST_VERSION = 1
 FIRST_RULES = RuleSet(
     activities=_table(
-        ActivityRule("waste_sorting", 10, Per.TIME, daily_points_max=20),
-        ActivityRule("council_session", 20, Per.TIME, daily_points_max=20),
-        ActivityRule("volunteering", 30, Per.HOUR, daily_points_max=120),
-        ActivityRule("suggestion_adopted", 50, Per.SUGGESTION, daily_points_max=100),
+        ActivityRule(
+            "waste_sorting", 10, Per.TIME, 20, frozenset({_E.ONSITE_CODE, _E.COSIGNATURE})
+        ),
+        ActivityRule(
+            "council_session", 20, Per.TIME, 20, frozenset({_E.ONSITE_CODE, _E.ATTENDANCE})
+        ),
+        ActivityRule("volunteering", 30, Per.HOUR, 120, ANY_EVIDENCE - {_E.REPAIR, _E.MOTION}),
+        ActivityRule(
+            "suggestion_adopted", 50, Per.SUGGESTION, 100, frozenset({_E.MOTION, _E.ATTENDANCE})
+        ),
     ),
     daily_points_max=200,
 )
@@ -95,6 +113,49 @@ FIRST_CATALOGUE = (
     Item("parking_month", "Discount on a month of community parking", 500, stock=20),
     Item("community_star", "Community star of the year", 1000, stock=5),
 )
+
+
+class StockReason(StrEnum):
+    """Why the number on the shelf changed, other than by being reserved."""
+
+    DELIVERED = "delivered"
+    COUNTED = "counted"  # the shelf held more or fewer than the books
+    BROKEN = "broken"
+
+
+class ReversalReason(StrEnum):
+    """Why points were taken back; kept, and shown to the resident."""
+
+    MISTAKE = "mistake"  # wrong person, wrong number
+    TWICE = "twice"  # the same act was counted two times
+    NOT_DONE = "not_done"  # the act did not take place
+    CORRECTED = "corrected"  # what it followed from was corrected
+
+
+def check_item(*, code: str, title: str, points: int) -> None:
+    """Refuse what could not stand on the shelf."""
+    if not code.isascii() or not code.replace("_", "").isalnum() or len(code) > 40:
+        raise BadInput(field="code", problem="a code has up to 40 letters, digits and underscores")
+    if not 0 < len(title) <= ITEM_TITLE_LENGTH_MAX or not title.isprintable():
+        raise BadInput(field="title", problem="give 1 to 60 characters")
+    _check_number(points, limit=DAILY_POINTS_MAX, where="points")
+
+
+class ClaimState(StrEnum):
+    """Where a claim stands that a second person is to sign. Only ASKED can change."""
+
+    ASKED = "asked"
+    SIGNED = "signed"
+    REFUSED = "refused"
+    EXPIRED = "expired"  # asked, and not answered in time
+
+
+class Shown(StrEnum):
+    """How a resident stands in the ranking."""
+
+    PSEUDONYM = "pseudonym"
+    NAME = "name"
+    NOT = "not"
 
 
 class RedemptionState(StrEnum):
@@ -139,22 +200,31 @@ def local_day(moment: datetime) -> date:
     return moment.astimezone(LOCAL_ZONE).date()
 
 
+def month_bounds(month: date) -> tuple[date, date]:
+    """The first day of this month and of the next."""
+    first = month.replace(day=1)
+    return first, (first + timedelta(days=32)).replace(day=1)
+
+
 def pickup_ends(reserved_at: datetime) -> datetime:
     """Until when a reserved item waits to be collected."""
     return reserved_at.astimezone(UTC) + timedelta(days=PICKUP_DAYS)
 
 
-def pseudonym(resident_id: UUID, *, year: int) -> str:
-    """The name a resident has in this year's public journal: steady within it, new in the next."""
-    digest = hashlib.sha256(f"points-journal/{year}/{resident_id}".encode()).digest()
+def pseudonym(resident_id: UUID, *, year: int, secret: str) -> str:
+    """The name a resident has in this year's public journal: steady within it, new in the next.
+
+    Keyed with the house's secret, so that whoever knows a resident's id still cannot work it out.
+    """
+    digest = hmac.new(secret.encode(), f"{year}/{resident_id}".encode(), hashlib.sha256).digest()
     return "".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in digest[:PSEUDONYM_LENGTH])
 
 
 def changed(rules: RuleSet, change: Mapping[str, Any]) -> RuleSet:
     """The rules after a motion's change; raises BadInput, naming what is wrong with it.
 
-    `{"activities": {code: {points, per, daily_points_max} | null}, "daily_points_max": n}`: what is
-    named is replaced (null takes it out), what is not named stays.
+    `{"activities": {code: {points, per, daily_points_max, evidence} | null}, "daily_points_max":
+    n}`: what is named is replaced (null takes it out), what is not named stays.
     """
     _only_keys(change, {"activities", "daily_points_max"}, where="rule_change")
     named = change.get("activities", {})
@@ -173,6 +243,32 @@ def changed(rules: RuleSet, change: Mapping[str, Any]) -> RuleSet:
     cap = change.get("daily_points_max", rules.daily_points_max)
     _check_number(cap, limit=DAILY_POINTS_MAX, where="rule_change.daily_points_max")
     return replace(rules, activities=activities, daily_points_max=cap)
+
+
+class Difference(NamedTuple):
+    """What one version of the rules changed: of an activity, or ("") of all of them together."""
+
+    activity: str
+    what: str
+    before: Any  # None: it is new
+    after: Any  # None: it was taken out
+
+
+def differences(before: RuleSet, after: RuleSet) -> list[Difference]:
+    """What changed between two versions, line by line, for people who read the later one."""
+    found = []
+    for code in sorted(before.activities.keys() | after.activities.keys()):
+        old, new = (
+            _as_line(version.activities[code]) if code in version.activities else {}
+            for version in (before, after)
+        )
+        for what in ("points", "per", "daily_points_max", "evidence"):
+            if old.get(what) != new.get(what):
+                found.append(Difference(code, what, old.get(what), new.get(what)))
+    if before.daily_points_max != after.daily_points_max:
+        caps = before.daily_points_max, after.daily_points_max
+        found.append(Difference("", "daily_points_max", *caps))
+    return found
 
 
 def as_json(rules: RuleSet) -> dict[str, Any]:
@@ -194,6 +290,7 @@ def _as_line(line: ActivityRule) -> dict[str, Any]:
         "points": line.points,
         "per": line.per.value,
         "daily_points_max": line.daily_points_max,
+        "evidence": sorted(line.evidence),
     }
 
 
@@ -203,13 +300,23 @@ def _line(code: str, line: Any, *, before: ActivityRule | None) -> ActivityRule:
         raise BadInput(field=where, problem="a code has up to 40 letters, digits and underscores")
     if not isinstance(line, dict):
         raise BadInput(field=where, problem="give an object, or null to take it out")
-    _only_keys(line, {"points", "per", "daily_points_max"}, where=where)
-    wanted: dict[str, Any] = {"per": Per.TIME} | (_as_line(before) if before else {}) | line
+    _only_keys(line, {"points", "per", "daily_points_max", "evidence"}, where=where)
+    usual: dict[str, Any] = {"per": Per.TIME, "evidence": sorted(ANY_EVIDENCE)}
+    wanted = usual | (_as_line(before) if before else {}) | line
     for name, limit in (("points", POINTS_MAX), ("daily_points_max", DAILY_POINTS_MAX)):
         _check_number(wanted.get(name), limit=limit, where=f"{where}.{name}")
     if wanted["per"] not in list(Per):
         raise BadInput(field=f"{where}.per", problem=f"one of {', '.join(Per)}")
-    return ActivityRule(code, wanted["points"], Per(wanted["per"]), wanted["daily_points_max"])
+    kinds = wanted["evidence"]
+    if not isinstance(kinds, list) or not kinds or any(kind not in list(_E) for kind in kinds):
+        raise BadInput(field=f"{where}.evidence", problem=f"a list of {', '.join(_E)}")
+    return ActivityRule(
+        code,
+        wanted["points"],
+        Per(wanted["per"]),
+        wanted["daily_points_max"],
+        frozenset(EvidenceKind(kind) for kind in kinds),
+    )
 
 
 def _check_number(value: Any, *, limit: int, where: str) -> None:

@@ -1,9 +1,10 @@
-"""Award, reverse, adopt rules, answer to events: always inside the caller's transaction.
+"""Adopt rules, award within the caps, the journal: always inside the caller's transaction.
 
-Points are issued by the house account `issue`; shelf.py says how they are redeemed.
+Points are issued by the house account `issue`; shelf.py says how they are redeemed, clawback.py how
+they are taken back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, NamedTuple, Protocol, cast
 from uuid import UUID
@@ -12,22 +13,31 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.kernel.errors import IdReused, NotFound
-from node.kernel.events import Event
-from node.kernel.ids import derived_id
+from node.kernel.events import Event, record
+from node.kernel.ids import derived_id, new_code
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.points import rules
-from node.points.model import CatalogueItem, PointsAward, PointsRuleVersion
-from node.points.refusals import DailyCapReached, EvidenceUsed, OwnAward, UnknownActivity
+from node.points.events import PointsAwarded, RulesAdopted
+from node.points.model import CatalogueItem, PointsAward, PointsRuleVersion, PointsSecret
+from node.points.refusals import (
+    DailyCapReached,
+    EvidenceNotAccepted,
+    EvidenceUsed,
+    OwnAward,
+    UnknownActivity,
+)
 from node.points.rules import ActivityRule, EvidenceKind, RuleSet
+from node.web.paging import Page, page_of
 
 ISSUE = ledger.house_account("issue", Unit.POINTS)
 SHOP = ledger.house_account("shop", Unit.POINTS)
+SECRET_LENGTH = 32  # of 30 characters each: 157 bits
 ISSUED_MAX = 1_000_000_000  # points a community can have given out at one time
-JOURNAL_ROWS = 50  # of the public journal, on one page
 _AWARD = "award"
-_REVERSAL = "award_reversal"
+_ONE = 1  # the only row of the secret
+_IN_TIME = [PointsAward.awarded_at, PointsAward.id]
 
 
 class Evidence(NamedTuple):
@@ -52,6 +62,7 @@ def prepare(session: Session, clock: Clock) -> None:
         )
     if session.get(PointsRuleVersion, rules.FIRST_VERSION) is not None:
         return
+    session.add(PointsSecret(id=_ONE, secret=new_code(SECRET_LENGTH)))
     content = rules.as_json(rules.FIRST_RULES)
     session.add(
         PointsRuleVersion(
@@ -85,7 +96,22 @@ def adopt(session: Session, clock: Clock, *, motion_id: UUID, change: Mapping[st
         content=content,
     )
     session.add(row)
+    record(session, RulesAdopted(version=row.version, motion_id=motion_id))
     return row.version
+
+
+def versions(session: Session, *, limit: int, after: str | None = None) -> Page[PointsRuleVersion]:
+    """Every version of the rules there has been, newest first."""
+    query, key = select(PointsRuleVersion), [PointsRuleVersion.version]
+    return page_of(session, query, key, limit=limit, after=after, is_newest_first=True)
+
+
+def version(session: Session, number: int) -> RuleSet:
+    """The rules of one version; refuses one that never was."""
+    row = session.get(PointsRuleVersion, number)
+    if row is None:
+        raise NotFound(what="rule version", id=str(number))
+    return rules.from_json(row.content)
 
 
 def award(
@@ -98,8 +124,12 @@ def award(
     evidence: Evidence,
     minutes: int | None = None,
     awarded_by: UUID | None = None,
+    day: date | None = None,
 ) -> PointsAward:
-    """Thank a resident for one act, under the rules in force and within the day's caps."""
+    """Thank a resident for one act, under the rules in force and within the caps of its day.
+
+    Without `day` it was today.
+    """
     known = session.get(PointsAward, award_id)
     if known is not None:
         asked = (resident_id, activity, *evidence, minutes)
@@ -113,10 +143,13 @@ def award(
     rule = current.rules.activities.get(activity)
     if rule is None:
         raise UnknownActivity(activity=activity)
+    if evidence.kind not in rule.evidence:
+        raise EvidenceNotAccepted(activity=activity, kind=evidence.kind.value)
     if _evidence_used(session, resident_id, activity, evidence.reference):
         raise EvidenceUsed
     points = rules.earned(rule, minutes=minutes)
-    left = _headroom(session, current.rules, rule, resident_id, rules.local_day(clock.now()))
+    day = day or rules.local_day(clock.now())
+    left = _headroom(session, current.rules, rule, resident_id, day)
     if points > left:
         raise DailyCapReached(left=left, needed=points)
     row = PointsAward(
@@ -128,38 +161,83 @@ def award(
         evidence_id=evidence.reference,
         minutes=minutes,
         points=points,
+        day=day,
         awarded_by=awarded_by,
     )
     return _write_award(session, clock, row)
 
 
-def reverse_award(
-    session: Session, clock: Clock, *, award_id: UUID, reversed_by: UUID | None
-) -> PointsAward:
-    """Take back the points of an act that did not take place. Reversing twice is once."""
-    row = session.get(PointsAward, award_id)
-    if row is None:
-        raise NotFound(what="award", id=str(award_id))
-    if row.reversed_at is None:
-        entry_id = derived_id(_REVERSAL, award_id)
-        ledger.reverse(session, clock, entry_id=entry_id, reverses=award_id, reason=_REVERSAL)
-        row.reversed_at, row.reversed_by = clock.now(), reversed_by
-    return row
-
-
 def awards_of(
-    session: Session, resident_id: UUID, *, limit: int = JOURNAL_ROWS
-) -> Sequence[PointsAward]:
+    session: Session, resident_id: UUID, *, limit: int, after: str | None = None
+) -> Page[PointsAward]:
     """A resident's awards, newest first."""
     query = select(PointsAward).where(PointsAward.resident_id == resident_id)
-    newest_first = query.order_by(PointsAward.awarded_at.desc(), PointsAward.id.desc())
-    return session.scalars(newest_first.limit(limit)).all()
+    return page_of(session, query, _IN_TIME, limit=limit, after=after, is_newest_first=True)
 
 
-def journal(session: Session, *, limit: int = JOURNAL_ROWS) -> Sequence[PointsAward]:
+def journal(session: Session, *, limit: int, after: str | None = None) -> Page[PointsAward]:
     """The latest awards of everybody, for the public page; it shows pseudonyms, never names."""
-    query = select(PointsAward).order_by(PointsAward.awarded_at.desc(), PointsAward.id.desc())
-    return session.scalars(query.limit(limit)).all()
+    query = select(PointsAward)
+    return page_of(session, query, _IN_TIME, limit=limit, after=after, is_newest_first=True)
+
+
+def find_award(session: Session, award_id: UUID | None) -> PointsAward | None:
+    """The award with this id, if there is one."""
+    return session.get(PointsAward, award_id) if award_id else None
+
+
+def secret(session: Session) -> str:
+    """What this house's pseudonyms are keyed with."""
+    return session.get_one(PointsSecret, _ONE).secret
+
+
+def own_points(session: Session, resident_id: UUID) -> tuple[int, int]:
+    """What a resident has, and what of it is not promised; both below zero after a clawback."""
+    account_id = ledger.resident_account(resident_id, Unit.POINTS)
+    return ledger.balance(session, account_id), ledger.available(session, account_id)
+
+
+def award_what_fits(
+    session: Session,
+    clock: Clock,
+    resident_id: UUID,
+    activity: str,
+    evidence: Evidence,
+    *,
+    minutes: int | None = None,
+    recorded_by: UUID | None = None,
+) -> PointsAward | None:
+    """Award up to the day's cap: what caused this already took place, and a cap may not undo it.
+
+    None where the rules give nothing for it, the cap is reached, or it was counted before.
+    """
+    current = in_force(session)
+    rule = current.rules.activities.get(activity)
+    if rule is None or evidence.kind not in rule.evidence:
+        return None
+    if _evidence_used(session, resident_id, activity, evidence.reference):
+        return None
+    minutes = minutes if rule.per is rules.Per.HOUR else None
+    if rule.per is rules.Per.HOUR and minutes is None:
+        return None
+    day = rules.local_day(clock.now())
+    left = _headroom(session, current.rules, rule, resident_id, day)
+    points = min(left, rules.earned(rule, minutes=minutes))
+    if points == 0:
+        return None
+    row = PointsAward(
+        id=derived_id("award", activity, resident_id, evidence.reference),
+        resident_id=resident_id,
+        activity=activity,
+        rule_version=current.version,
+        evidence_kind=evidence.kind.value,
+        evidence_id=evidence.reference,
+        minutes=minutes,
+        points=points,
+        day=day,
+        awarded_by=recorded_by,
+    )
+    return _write_award(session, clock, row)
 
 
 # What follows from what happened elsewhere; node/reactions.py says when.
@@ -204,56 +282,28 @@ def adopt_rules_if_any(session: Session, clock: Clock, event: Event) -> None:
 def award_for_exchange(session: Session, clock: Clock, event: Event) -> None:
     """An hour given to a neighbour is volunteering: thank the one who gave it."""
     exchange = cast(ConfirmedExchange, event)
-    evidence = Evidence(EvidenceKind.EXCHANGE, exchange.exchange_id)
-    _award_what_fits(
-        session, clock, exchange.provider_id, "volunteering", evidence, minutes=exchange.minutes
-    )
+    thank_for_exchange(session, clock, exchange, exchange.exchange_id)
 
 
 def award_for_repair(session: Session, clock: Clock, event: Event) -> None:
     """Telling how a repair went earns points once the council's rules name `repair_feedback`."""
     repair = cast(RatedRepair, event)
     evidence = Evidence(EvidenceKind.REPAIR, repair.key)
-    _award_what_fits(session, clock, repair.reporter_id, "repair_feedback", evidence)
+    award_what_fits(session, clock, repair.reporter_id, "repair_feedback", evidence)
 
 
-def _award_what_fits(
-    session: Session,
-    clock: Clock,
-    resident_id: UUID,
-    activity: str,
-    evidence: Evidence,
-    *,
-    minutes: int | None = None,
+def thank_for_exchange(
+    session: Session, clock: Clock, exchange: ConfirmedExchange, reference: UUID
 ) -> None:
-    """Award up to the day's cap: what caused this already took place, and a cap may not undo it."""
-    current = in_force(session)
-    rule = current.rules.activities.get(activity)
-    if rule is None or _evidence_used(session, resident_id, activity, evidence.reference):
-        return
-    minutes = minutes if rule.per is rules.Per.HOUR else None
-    if rule.per is rules.Per.HOUR and minutes is None:
-        return
-    left = _headroom(session, current.rules, rule, resident_id, rules.local_day(clock.now()))
-    points = min(left, rules.earned(rule, minutes=minutes))
-    if points == 0:
-        return
-    row = PointsAward(
-        id=derived_id("award", activity, resident_id, evidence.reference),
-        resident_id=resident_id,
-        activity=activity,
-        rule_version=current.version,
-        evidence_kind=evidence.kind.value,
-        evidence_id=evidence.reference,
-        minutes=minutes,
-        points=points,
-        awarded_by=None,
+    """Thank the helper of an exchange; `reference` makes it once."""
+    evidence = Evidence(EvidenceKind.EXCHANGE, reference)
+    award_what_fits(
+        session, clock, exchange.provider_id, "volunteering", evidence, minutes=exchange.minutes
     )
-    _write_award(session, clock, row)
 
 
 def _write_award(session: Session, clock: Clock, row: PointsAward) -> PointsAward:
-    row.awarded_at, row.day = clock.now(), rules.local_day(clock.now())
+    row.awarded_at = clock.now()
     ledger.transfer(
         session,
         clock,
@@ -266,6 +316,7 @@ def _write_award(session: Session, clock: Clock, row: PointsAward) -> PointsAwar
     )
     session.add(row)
     session.flush()
+    record(session, PointsAwarded(row.id, row.resident_id, row.activity, row.points))
     return row
 
 

@@ -11,14 +11,17 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from node.kernel.errors import IdReused, NotFound, WrongState
+from node.kernel.events import record
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.points import rules
+from node.points.events import CouponCollected, CouponReleased, CouponReserved
 from node.points.model import CatalogueItem, Redemption
-from node.points.refusals import OutOfStock, WrongPickupCode
+from node.points.refusals import DebtFirst, NotOffered, OutOfStock, WrongPickupCode
 from node.points.rules import RedemptionState
-from node.points.service import JOURNAL_ROWS, SHOP
+from node.points.service import SHOP, own_points
+from node.web.paging import Page, page_of
 
 _REDEMPTION = "redemption"
 
@@ -43,6 +46,11 @@ def reserve(
     item = session.get(CatalogueItem, item_code, with_for_update=True)
     if item is None:
         raise NotFound(what="item", id=item_code)
+    if not item.is_offered:
+        raise NotOffered(item=item.title)
+    balance, _available = own_points(session, resident_id)
+    if balance < 0:
+        raise DebtFirst(missing=-balance)
     if item.stock < 1:
         raise OutOfStock(item=item.title)
     ledger.place_hold(
@@ -68,6 +76,8 @@ def reserve(
         pickup_ends_at=rules.pickup_ends(clock.now()),
     )
     session.add(row)
+    ends = row.pickup_ends_at
+    record(session, CouponReserved(row.id, resident_id, item_code, row.points, ends))
     return row
 
 
@@ -86,6 +96,7 @@ def collect(
     if row.state != RedemptionState.COLLECTED:
         _close(session, clock, row, RedemptionState.COLLECTED, closed_by=collected_by)
         ledger.capture_hold(session, clock, hold_id=redemption_id)
+        record(session, CouponCollected(row.id, row.resident_id, row.points))
     return row
 
 
@@ -98,6 +109,8 @@ def release(
         _close(session, clock, row, RedemptionState.RELEASED, closed_by=released_by)
         ledger.void_hold(session, clock, hold_id=redemption_id)
         _restock(session, row.item_code, 1)
+        is_overdue = row.pickup_ends_at <= clock.now()
+        record(session, CouponReleased(row.id, row.resident_id, row.points, is_overdue))
     return row
 
 
@@ -145,19 +158,28 @@ def reserved_under(session: Session, code: str) -> Redemption:
     return row
 
 
-def catalogue(session: Session) -> Sequence[CatalogueItem]:
-    """What can be had, cheapest first."""
+def catalogue(session: Session, *, is_whole: bool = False) -> Sequence[CatalogueItem]:
+    """What can be had, cheapest first; `is_whole` shows what is not on offer too."""
     by_price = select(CatalogueItem).order_by(CatalogueItem.points, CatalogueItem.code)
-    return session.scalars(by_price).all()
+    offered = by_price if is_whole else by_price.where(CatalogueItem.is_offered)
+    return session.scalars(offered).all()
 
 
 def redemptions_of(
-    session: Session, resident_id: UUID, *, limit: int = JOURNAL_ROWS
-) -> Sequence[Redemption]:
+    session: Session, resident_id: UUID, *, limit: int, after: str | None = None
+) -> Page[Redemption]:
     """A resident's reservations, newest first."""
     query = select(Redemption).where(Redemption.resident_id == resident_id)
-    newest_first = query.order_by(Redemption.reserved_at.desc(), Redemption.id.desc())
-    return session.scalars(newest_first.limit(limit)).all()
+    key = [Redemption.reserved_at, Redemption.id]
+    return page_of(session, query, key, limit=limit, after=after, is_newest_first=True)
+
+
+def open_of(session: Session, resident_id: UUID) -> Sequence[Redemption]:
+    """What waits for a resident, the latest reserved first."""
+    waiting = select(Redemption).where(
+        Redemption.resident_id == resident_id, Redemption.state == RedemptionState.RESERVED
+    )
+    return session.scalars(waiting.order_by(Redemption.reserved_at.desc(), Redemption.id)).all()
 
 
 def _typed(code: str) -> str:

@@ -1,5 +1,6 @@
 """The seed document's table by example; caps and changes for any input."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from node.kernel.errors import BadInput
 from node.points import rules
-from node.points.rules import FIRST_CATALOGUE, FIRST_RULES, ActivityRule, Per
+from node.points.rules import FIRST_CATALOGUE, FIRST_RULES, EvidenceKind
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,9 @@ def test_headroom_keeps_both_caps(by_activity: int, others: int) -> None:
 def test_a_change_replaces_what_it_names_and_keeps_the_rest() -> None:
     change = {"activities": {"waste_sorting": {"points": 15}, "council_session": None}}
     after = rules.changed(FIRST_RULES, change)
-    assert after.activities["waste_sorting"] == ActivityRule("waste_sorting", 15, Per.TIME, 20)
+    assert after.activities["waste_sorting"] == replace(
+        FIRST_RULES.activities["waste_sorting"], points=15
+    )
     assert "council_session" not in after.activities
     assert after.activities["volunteering"] == FIRST_RULES.activities["volunteering"]
 
@@ -102,8 +105,43 @@ def test_rules_survive_being_stored(activities: dict[str, Any], cap: int) -> Non
 
 
 @given(resident_id=st.uuids())
-def test_a_pseudonym_changes_with_the_year_and_tells_nothing(resident_id: UUID) -> None:
-    name = rules.pseudonym(resident_id, year=2026)
-    assert name == rules.pseudonym(resident_id, year=2026)
+def test_a_pseudonym_changes_with_the_year_and_needs_the_house_secret(resident_id: UUID) -> None:
+    name = rules.pseudonym(resident_id, year=2026, secret="a")
+    assert name == rules.pseudonym(resident_id, year=2026, secret="a")
     assert len(name) == rules.PSEUDONYM_LENGTH
-    assert name.lower() not in str(resident_id)
+    others = {
+        rules.pseudonym(resident_id, year=year, secret=secret)
+        for year, secret in ((2027, "a"), (2026, "b"))
+    }
+    assert name not in others
+
+
+def test_a_reader_is_told_what_a_version_changed() -> None:
+    line = {"points": 5, "daily_points_max": 5, "evidence": ["repair"]}
+    change: dict[str, Any] = {
+        "activities": {
+            "waste_sorting": {"points": 15},
+            "council_session": None,
+            "repair_feedback": line,
+        },
+        "daily_points_max": 250,
+    }
+    after = rules.changed(FIRST_RULES, change)
+    found = rules.differences(FIRST_RULES, after)
+    assert ("waste_sorting", "points", 10, 15) in found
+    assert ("council_session", "points", 20, None) in found
+    assert ("repair_feedback", "points", None, 5) in found
+    assert ("", "daily_points_max", 200, 250) in found
+    assert {one.activity for one in found} == set(change["activities"]) | {""}
+    assert rules.differences(after, after) == []
+
+
+def test_evidence_is_part_of_the_rules() -> None:
+    after = rules.changed(
+        FIRST_RULES, {"activities": {"volunteering": {"evidence": ["attendance"]}}}
+    )
+    assert after.activities["volunteering"].evidence == {EvidenceKind.ATTENDANCE}
+    with pytest.raises(BadInput):
+        rules.changed(FIRST_RULES, {"activities": {"volunteering": {"evidence": []}}})
+    with pytest.raises(BadInput):
+        rules.changed(FIRST_RULES, {"activities": {"volunteering": {"evidence": ["a face"]}}})

@@ -16,7 +16,6 @@ from node.kernel.errors import BadInput, IdReused, WrongState
 from node.kernel.events import Event
 from node.kernel.ids import derived_id
 from node.ledger import service as ledger
-from node.ledger.audit import audit_ledger
 from node.ledger.model import Unit
 from node.ledger.refusals import InsufficientBalance
 from node.points import refusals, service, shelf
@@ -138,20 +137,6 @@ def test_racing_awards_do_not_pass_the_cap(database: Database, clock: VirtualClo
     assert len(refused) == 18
     assert {type(refusal) for refusal in refused} == {refusals.DailyCapReached}
     assert points_of(database)[0] == 20
-
-
-def test_a_reversal_takes_the_points_back_once(database: Database, clock: VirtualClock) -> None:
-    row = award(database, clock, "a")
-    for _ in range(2):
-        database.do(
-            lambda session: service.reverse_award(
-                session, clock, award_id=row.id, reversed_by=CLERK
-            )
-        )
-    assert points_of(database) == (0, 0)
-    award(database, clock, "b", minutes=240)  # what was taken back fills no cap
-    with database.read() as session:
-        assert audit_ledger(session).ok
 
 
 def test_reserve_then_collect_with_the_code(database: Database, clock: VirtualClock) -> None:
