@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 from node.acts.witness import witnessing
 from node.kernel.errors import DomainError
 from node.residents.rules import Role
-from node.web import etag, language, refusals
+from node.web import etag, language, limits, refusals
 from node.web.language import gettext as _
 from node.web.session import (
     COOKIE_SECONDS,
@@ -204,7 +204,7 @@ def app(
     shared = [home.home, livez, readyz, _static(), *installing.routes]
     site = Litestar(
         route_handlers=[*shared, *routes],
-        before_request=guard_forms,
+        before_request=_admit,
         exception_handlers={
             DomainError: refusals.answer_refusal,
             HTTPException: refusals.answer_http,
@@ -219,8 +219,15 @@ def app(
     )
     site.state.node = node
     site.state.cards = tuple(cards)
+    site.state.limiter = limits.Limiter()
     site.asgi_handler = _framed(etag.tagged(witnessing(site.asgi_handler, node.clock)))
     return site
+
+
+async def _admit(request: AnyRequest) -> None:
+    """Before every handler: not too often, and only from the reader's own pages."""
+    limits.admit(request.app.state.limiter, request)
+    await guard_forms(request)
 
 
 @get("/livez", include_in_schema=False)

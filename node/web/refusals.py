@@ -89,7 +89,8 @@ def _bad_input(error: ValidationException) -> BadInput:
 
 
 def _answer(request: AnyRequest, refusal: DomainError, status: int) -> Response[Any]:
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status in (429, 503) else {}
+    wait_seconds = refusal.details.get("seconds", RETRY_AFTER_SECONDS)
+    headers = {"Retry-After": str(wait_seconds)} if status in (429, 503) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if is_api(request):

@@ -3,8 +3,6 @@
 Step 0010, after 0009.
 """
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -12,7 +10,7 @@ from node.kernel.db import Moment
 from node.migrations import append_only
 
 revision = "0010"
-down_revision = "0009" if Path(__file__).with_name("0009_notices.py").exists() else "0008"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
