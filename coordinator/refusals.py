@@ -146,6 +146,11 @@ class NoContract(DomainError):
     message = "No contract is deployed yet. Say: linli-district deploy {directory}"
 
 
+class NotTheContract(DomainError):
+    code = "settlement.not_the_contract"
+    message = "The district does not settle with {address}, nor did it before {present}."
+
+
 class NoChain(DomainError):
     code = "settlement.no_chain"
     message = "This office has no chain. Say: linli-district init … --rpc URL"
@@ -177,3 +182,8 @@ class TrainingRunTooSlow(DomainError):
     code = "office.training_too_slow"
     message = "Training run {run} is not done after {seconds} s; the office goes on with it."
     retryable = True
+
+
+class ComparisonUnusable(DomainError):
+    code = "training.comparison_unusable"
+    message = "{file} is not the summary.json of a comparison: {problem}."

@@ -9,6 +9,7 @@ from coordinator.refusals import OfficeMissing, OfficeUnreadable
 DEFAULT_CHAIN_ID = 20_260  # the embedded devchain's
 DEFAULT_DEBT_LIMIT_MINUTES = 6_000
 DEFAULT_COUNT_EPSILON = 1.0
+PROTECTIONS = ("auto", "secure", "mean", "trimmed-mean", "median")  # as federation/plan.py
 DEBT_LIMIT_MINUTES_MAX = 2**24 - 1  # the contract's uint24
 DEFAULT_PORTS = {"enrol": 7400, "member": 7401, "http": 7402, "superlink": 7403}
 LOOPBACK = "127.0.0.1"
@@ -62,6 +63,11 @@ class Place:
         return self.directory / "bundles"
 
     @property
+    def accuracy(self) -> Path:
+        """What noise cost in a comparison that the office made itself."""
+        return self.directory / "accuracy.json"
+
+    @property
     def superlink(self) -> Path:
         return self.directory / "superlink"
 
@@ -94,6 +100,7 @@ class Office:
     chain_id: int = DEFAULT_CHAIN_ID
     debt_limit_minutes: int = DEFAULT_DEBT_LIMIT_MINUTES
     count_epsilon: float = DEFAULT_COUNT_EPSILON  # what a training promises each resident
+    protection: str = "auto"  # of the updates: sums only, from four communities on
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,10 @@ class Settings:
     attempts_max: int = 8  # proposals of one round
     stop_grace_seconds: float = 5.0
     batch_look_back_blocks: int = 100_000
+
+    def office_now(self) -> Office:
+        """As its file says now: an officer may have changed it while we serve."""
+        return read_office(self.place) if self.place.configuration.exists() else self.office
 
     def reachable(self, address: Address) -> str:
         """The address as the directory tells it to nodes."""

@@ -1,13 +1,15 @@
-"""`linli-district train | schedule | bundle | models`: the forecast that communities share."""
+"""`linli-district train | schedule | privacy | bundle | models`: the forecast that we share."""
 
 import asyncio
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from coordinator.folder import Directory, Json, opened
+from coordinator.settings import read_office
 from node.kernel.clock import SystemClock
 from node.kernel.errors import BadInput
 from node.kernel.terminal import say
@@ -26,7 +28,7 @@ Sha256 = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Offer these commands beside the others."""
-    for command in (train, schedule, bundle):
+    for command in (train, schedule, privacy, bundle):
         app.command()(command)
     app.add_typer(models_app, name="models")
 
@@ -118,6 +120,42 @@ def schedule(
     if agreed is not None:
         sentence = f"Every {agreed['every_days']} days; the next at {agreed['next_at']}."
     say({"schedule": agreed}, as_json=as_json, sentence=sentence)
+
+
+def privacy(
+    directory: Directory,
+    epsilon: Annotated[
+        float | None, typer.Option(help="Of the noise on each count; smaller protects more.")
+    ] = None,
+    protection: Annotated[
+        str | None,
+        typer.Option(help="Of the updates: auto, secure, mean, trimmed-mean or median."),
+    ] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="summary.json of linli-sim compare on your own data."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what trainings promise each resident and what it costs; choose with --epsilon.
+
+    A node whose own noise is weaker than the promise takes no part. With --protection auto the
+    office sees sums only, from four communities on; below, single updates.
+    """
+    from coordinator import protection as protecting
+
+    with opened(directory) as (place, _, _):
+        if any(value is not None for value in (epsilon, protection, measured)):
+            protecting.choose(place, epsilon=epsilon, protection=protection, comparison=measured)
+        office, table = read_office(place), protecting.measured(place)
+    lines = [f"Error by epsilon, requests a day, measured on {table['measured_on']}:"]
+    for row in table["accuracy_by_epsilon"]:
+        name = "no noise" if row["epsilon"] is None else f"{row['epsilon']:g}"
+        mark = "  <- chosen" if row["epsilon"] == office.count_epsilon else ""
+        lines.append(f"{name:>10}  {row['total_mae']:.3f}{mark}")
+    lines.append(f"Epsilon is {office.count_epsilon:g}; updates: {office.protection}.")
+    facts = {"epsilon": office.count_epsilon, "protection": office.protection, **table}
+    say(facts, as_json=as_json, sentence="\n".join(lines))
 
 
 def bundle(directory: Directory, as_json: Json = False) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.terms import ChainRefused, ChainUnavailable, SignedTransaction, Status
-from coordinator import directory, schedule, training
+from coordinator import directory, protection, schedule, training
 from coordinator.bundle import build_bundle, publish
 from coordinator.model import Community, CommunityState
 from coordinator.ports import Chain, Trainer
@@ -46,6 +46,7 @@ class ChainWork:
     relay_key: bytes
     open_chain: OpenChain
     chain: Chain | None = None
+    opened: str = ""  # the contract that `chain` is
     refusals: dict[str, str] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -68,7 +69,7 @@ class ChainWork:
 
     async def step(self) -> None:
         """Do all that can be done now."""
-        chain = self.chain or await self._open()
+        chain = await self._open()
         if chain is None:
             return
         settings = self.settings
@@ -98,6 +99,9 @@ class ChainWork:
             chain_id = int(directory.fact(session, directory.CHAIN_ID) or 0)
         if not address:
             return None
+        if self.chain is not None and self.opened == address:
+            return self.chain
+        self.opened = address  # the district may have moved to another contract
         self.chain = await asyncio.to_thread(self.open_chain, address, chain_id)
         self.desk.recover = self.chain.signer_of
         return self.chain
@@ -221,13 +225,15 @@ class TrainingWork:
             return
         with self.database.read() as session:
             members = training.member_keys(session)
+        office = self.settings.office_now()
         plan = TrainingPlan(
             rounds=may_begin.rounds,
             min_nodes=may_begin.min_nodes,
             local_steps=may_begin.local_steps,
             seed=may_begin.seed,
             members=members,
-            count_epsilon=self.settings.office.count_epsilon,
+            count_epsilon=office.count_epsilon,
+            protection=office.protection,
         )
         log.info("training_started", run=run_id, attempt=may_begin.attempt)
         try:
@@ -245,6 +251,7 @@ class TrainingWork:
         self, run_id: int, *, flower_run: str, model: Path, card: training.Card
     ) -> None:
         sha256 = training.store_model(self.settings.place.models, model.read_bytes())
+        card = {**card, **protection.measured(self.settings.place)}
         await self.database.run(
             lambda session: training.keep_model(
                 session, self.clock, run_id=run_id, flower_run=flower_run, sha256=sha256, card=card

@@ -61,6 +61,59 @@ def test_a_schedule_that_cannot_be(office: Path, words: list[str]) -> None:
     assert done("schedule", office, "--json")["schedule"] is None
 
 
+def test_privacy_is_chosen_with_its_price_beside(office: Path, tmp_path: Path) -> None:
+    def privacy(*words: str) -> Any:
+        return done("privacy", office, *words, "--json")
+
+    before = privacy()
+    assert (before["epsilon"], before["protection"]) == (1.0, "auto")
+    shipped = {row["epsilon"]: row["total_mae"] for row in before["accuracy_by_epsilon"]}
+    assert set(shipped) == {None, 2.0, 1.0, 0.5}
+    assert shipped[None] < shipped[1.0] < shipped[0.5]
+    summary = tmp_path / "summary.json"
+    private = {"total_mae": 3.2, "by_epsilon": {"1": {"total_mae": 3.2}, "4": {"total_mae": 3.1}}}
+    arms = {"federated": {"total_mae": 3.0}, "federated_private": private}
+    summary.write_text(json.dumps({"panel": "ours.csv", "arms": arms}))
+    after = privacy("--epsilon", "4", "--protection", "secure", "--measured", str(summary))
+    assert after == privacy()
+    assert after == {
+        "epsilon": 4.0,
+        "protection": "secure",
+        "measured_on": "ours.csv",
+        "accuracy_by_epsilon": [
+            {"epsilon": None, "total_mae": 3.0},
+            {"epsilon": 4.0, "total_mae": 3.1},
+            {"epsilon": 1.0, "total_mae": 3.2},
+        ],
+    }
+    assert "3.100  <- chosen" in say("privacy", office)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "content", "code"),
+    [
+        (["--epsilon", "0"], "", "kernel.bad_input"),
+        (["--epsilon", "nan"], "", "kernel.bad_input"),
+        (["--protection", "none"], "", "kernel.bad_input"),
+        (["--measured", "FILE"], "[]", "training.comparison_unusable"),
+        (["--measured", "FILE"], '{"panel": "x", "arms": {}}', "training.comparison_unusable"),
+        (["--epsilon", "2", "--measured", "FILE"], "{", "training.comparison_unusable"),
+        (["--measured", "absent.json"], "", "training.comparison_unusable"),
+    ],
+)
+def test_a_privacy_that_cannot_be(
+    office: Path, tmp_path: Path, words: list[str], content: str, code: str
+) -> None:
+    known = done("privacy", office, "--json")
+    file = tmp_path / "summary.json"
+    file.write_text(content)
+    words = [str(file) if word == "FILE" else word for word in words]
+    status, _, errors = say("privacy", office, *words)
+    assert status == 2
+    assert code == errors
+    assert done("privacy", office, "--json") == known
+
+
 def test_the_bundle_can_be_read_and_its_hash_handed_on(office: Path) -> None:
     made = done("bundle", office, "--json")
     assert made["sha256"] == own_sha256()
