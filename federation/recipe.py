@@ -13,7 +13,7 @@ BATCH_WINDOWS = 128
 MEAN_DECAY, SQUARE_DECAY = 0.9, 0.999  # Adam's usual constants
 STEP_FLOOR = 1e-4  # Adam's epsilon: at 1e-8 a rounding error can turn a whole step around
 SPREAD = 0.5  # of counts in training: variance = mean + SPREAD * mean squared (+ added noise)
-MISS_MAX = 3.0  # in usual spreads: a day of batch entry teaches no more than an odd day does
+MISS_MAX = 2.0  # in usual spreads: a day of batch entry teaches no more than an odd day does
 LOG_MULTIPLIER_MAX = 4.0  # a day 55 times the usual: beyond that exp() only explodes
 LAST_ROUND_SHARE = 0.2  # of the learning rate: the average of the last round should be calm
 
@@ -52,7 +52,7 @@ class Recipe:
         return round_number
 
 
-LOCAL_STEPS = 10  # a round, where a community trains alone: one history is overfitted sooner
+LOCAL_STEPS = 10  # a round, where a node trains alone: one history is overfitted sooner
 CENTRAL_STEPS = 150  # a round, where all histories lie in one place
 PRIVATE_ROUNDS = 100  # on noised counts: more rounds cost no privacy and average the noise out
 HOME = Recipe(rounds=10, local_steps=10, learning_rate=1e-3)  # on exact counts, after those rounds

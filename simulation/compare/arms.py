@@ -114,7 +114,16 @@ def _calendar(history: History, weather: Weather | None) -> NDArray[np.float64]:
 
 
 def local(bench: Bench, seed: int) -> Result:
-    recipe = Recipe(local_steps=LOCAL_STEPS, seed=seed)
+    """Each community on its own data: the same network, the same recipe, as long as together."""
+    return _alone(bench, Recipe(seed=seed))
+
+
+def local_early(bench: Bench, seed: int) -> Result:
+    """As a node trains alone: stopped half-way, before one history is learnt by heart."""
+    return _alone(bench, Recipe(local_steps=LOCAL_STEPS, seed=seed))
+
+
+def _alone(bench: Bench, recipe: Recipe) -> Result:
     fitted = [engine.fit_member(member, recipe=recipe) for member in bench.members]
     return Result([by_model(one) for one in fitted])
 
@@ -166,6 +175,7 @@ ARMS: Mapping[str, Callable[..., Result]] = {
     "mean8": mean8,
     "seed_forest": seed_forest,
     "local": local,
+    "local_early": local_early,
     "centralised": centralised,
     "federated": federated,
     "federated_private": federated_private,

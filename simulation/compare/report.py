@@ -24,7 +24,13 @@ HEADINGS = {
     "category_pinball": ("类别分位损失", "category pinball"),
     "bias": ("偏差", "bias"),
 }
-RATIOS = ("centralised", "mean8", "local", "seed_forest")  # what federated is divided by
+RATIOS = (
+    "centralised",
+    "mean8",
+    "local",
+    "local_early",
+    "seed_forest",
+)  # what federated is divided by
 
 
 def rows_of(findings: Findings) -> list[dict[str, Any]]:

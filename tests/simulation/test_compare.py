@@ -152,6 +152,7 @@ def test_one_community_has_nobody_to_federate_with(tmp_path: Path) -> None:
         "mean8",
         "seed_forest",
         "local",
+        "local_early",
     }
     result = CliRunner().invoke(app, [*arguments, "--arms", "mean8,federated"])
     assert isinstance(result.exception, ArmImpossible)
