@@ -54,6 +54,12 @@ class SettlementChain(Connection):
         self.consents = Consents(self.contract_address, chain_id)
         self._contract = self._web3.eth.contract(address=self.contract_address, abi=artifact().abi)
 
+    def at(self, contract_address: str) -> "SettlementChain":
+        """Another HourSettlement on the same chain."""
+        return SettlementChain(
+            self.rpc_url, contract_address=contract_address, chain_id=self.chain_id
+        )
+
     def assert_chain(self) -> None:
         """Fails unless the chain is the configured one and runs the committed contract."""
         self.assert_chain_id()

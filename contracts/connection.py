@@ -40,6 +40,7 @@ class Connection:
     """A chain by its URL; every call is one request, or a few, each with a time limit."""
 
     def __init__(self, rpc_url: str, *, chain_id: int) -> None:
+        self.rpc_url = rpc_url
         self.chain_id = chain_id
         options: dict[str, Any] = {"timeout": REQUEST_TIMEOUT_SECONDS}
         if urlsplit(rpc_url).hostname in LOOPBACK:

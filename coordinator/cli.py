@@ -266,6 +266,27 @@ def deploy(directory: Directory, as_json: Json = False) -> None:
 
 
 @app.command()
+def upgrade(
+    directory: Directory,
+    old: Annotated[
+        str, typer.Option("--from", metavar="0xADDRESS", help="The contract that is left.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Move to a new settlement contract: the old one ends, every balance stands on the new one.
+
+    Nodes follow by themselves. Interrupted? Say the same again.
+    """
+    from coordinator.upgrading import upgrade as move_on
+
+    with opened(directory) as (place, office, database):
+        address, count = move_on(database, place=place, office=office, old_address=old)
+    sentence = f"{count} communities stand on {address} now, each with the balance it had."
+    done = {"contract": address, "from": old, "communities": count}
+    say(done, as_json=as_json, sentence=sentence)
+
+
+@app.command()
 def settle(
     directory: Directory,
     collect_seconds: Annotated[

@@ -78,6 +78,7 @@ class MemberServices:
         self._refuses_training = False  # no sandbox: said once, at the start
         self._chain: Chain | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._watching: asyncio.Task[None] | None = None
         self._rounds = SettlementRounds(
             node.database,
             node.clock,
@@ -152,15 +153,21 @@ class MemberServices:
         self._server = server
 
     async def _use_what_the_directory_offers(self) -> None:
-        if self._chain is None:
-            self._chain = open_chain(self._node.settings, self._membership)
-            if self._chain is not None:
-                self._watch_chain(self._chain)
+        chain = open_chain(self._node.settings, self._membership)
+        if chain is not None and not self._is_known(chain):
+            self._chain = chain
+            self._watch_chain(chain)
         if self._supernode is None:
             await self._start_training(self._membership)
 
+    def _is_known(self, chain: Chain) -> bool:
+        """Whether this is the contract that we use already; the district may move to another."""
+        return self._chain is not None and self._chain.contract_address == chain.contract_address
+
     def _watch_chain(self, chain: Chain) -> None:
         node = self._node
+        if self._watching is not None:
+            self._watching.cancel()
         watch = ChainWatch(
             node.database,
             node.clock,
@@ -170,7 +177,7 @@ class MemberServices:
             confirmations=node.settings.chain_confirmations,
             fetch_batch=self._loop.batch,
         )
-        self._run(watch.run(every_seconds=node.settings.chain_seconds))
+        self._watching = self._run(watch.run(every_seconds=node.settings.chain_seconds))
 
     async def _start_training(self, membership: Membership) -> None:
         node, address = self._node, membership.directory.superlink_address
@@ -267,8 +274,10 @@ class MemberServices:
             data_to=told.data_to,
         )
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(work))
+    def _run(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        return task
 
 
 def _material(membership: Membership) -> TlsMaterial:

@@ -5,9 +5,7 @@ from node.kernel.errors import DomainError
 
 class NotInstalled(DomainError):
     code = "simulation.not_installed"
-    message = (
-        "Not installed: {missing}; linli-sim needs them: pip install 'linli[simulation]'"
-    )
+    message = "Not installed: {missing}; linli-sim needs them: pip install 'linli[simulation]'"
 
 
 class PanelUnreadable(DomainError):

@@ -62,6 +62,17 @@ class SimulatedChain:
         }
         self.blocks = [Block(b"\0" * 32, (), (), (), positions)]
 
+    contract_address = CONTRACT_ADDRESS
+
+    def at(self, contract_address: str) -> "SimulatedChain":
+        """There is only this one."""
+        assert contract_address == CONTRACT_ADDRESS
+        return self
+
+    def successor(self) -> str | None:
+        self._answer()
+        return None
+
     def head(self) -> tuple[int, bytes]:
         self._answer()
         return len(self.blocks) - 1, self.blocks[-1].hash

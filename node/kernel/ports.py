@@ -15,6 +15,17 @@ class Clock(Protocol):
 class Chain(Protocol):
     """The settlement contract on some chain. Calls block; raise ChainUnavailable, ChainRefused."""
 
+    @property
+    def contract_address(self) -> str: ...
+
+    def at(self, contract_address: str) -> "Chain":
+        """Another contract on the same chain."""
+        ...
+
+    def successor(self) -> str | None:
+        """The contract that carries on from here, once this one is retired."""
+        ...
+
     def head(self) -> tuple[int, bytes]: ...
 
     def block_hash(self, number: int) -> bytes | None: ...

@@ -44,6 +44,7 @@ class Batch(Base):
     __tablename__ = "batch"
     round_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     merkle_root: Mapped[bytes] = mapped_column(LargeBinary)  # over all statements of the batch
+    contract: Mapped[str] = mapped_column(default="")  # the one that it was signed for
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     delta_minutes: Mapped[int] = mapped_column(BigInteger)
     signature: Mapped[bytes] = mapped_column(LargeBinary)
@@ -76,3 +77,4 @@ class ChainCheckpoint(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     block_number: Mapped[int]
     block_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    contract: Mapped[str] = mapped_column(default="")  # the oldest whose events may be missing

@@ -86,7 +86,7 @@ def prove(
             "transaction": batch.transaction_hash,
             "block": batch.block_number,
         },
-        "chain": {"chain_id": chain_id, "contract": contract},
+        "chain": {"chain_id": chain_id, "contract": batch.contract or contract},
     }
 
 

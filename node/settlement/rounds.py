@@ -104,6 +104,7 @@ class SettlementRounds:
             kept = Batch(
                 round_id=batch.round_id,
                 merkle_root=batch.merkle_root,
+                contract=chain.contract_address,
                 digest=digest,
                 delta_minutes=own.delta_minutes if own else 0,
                 signature=signature,

@@ -1,7 +1,7 @@
 """Read the chain's events into the books, from a (number, hash) checkpoint kept with them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from sqlalchemy.orm import Session
@@ -21,6 +21,7 @@ from node.settlement.rules import BatchWrong
 
 PAGE_BLOCKS = 2_000
 REWIND_BLOCKS = 64  # read again when the chain under the checkpoint has changed
+CONTRACTS_MAX = 20  # between the one that we read last and the present one
 
 log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ class ChainWatch:
         self._community = community
         self._confirmations = confirmations
         self._fetch_batch = fetch_batch
+        self._noticed_at: int | None = None  # the head when we heard of the present contract
 
     async def run(self, *, every_seconds: float) -> None:
         """Look again and again until cancelled; an outage of the chain only delays."""
@@ -67,17 +69,22 @@ class ChainWatch:
         """Read one page of blocks; True when there may be more."""
         head, _ = await asyncio.to_thread(self._chain.head)
         last = head - max(0, self._confirmations - 1)
-        first = await self._resume()
+        first, known = await self._resume()
         if first > last:
             return False
         until = min(last, first + PAGE_BLOCKS - 1)
-        events = await asyncio.to_thread(self._chain.settled_batches, first, until)
+        contracts = await asyncio.to_thread(contracts_since, self._chain, known)
+        if len(contracts) > 1 and self._noticed_at is None:
+            self._noticed_at = head  # by now the older ones are at rest for good
+        events = await asyncio.to_thread(_settled, contracts, first, until)
         block_hash = await asyncio.to_thread(self._chain.block_hash, until)
         if block_hash is None:
             return False
         for event in events:
             await self._book(event)
-        await self._database.run(lambda session: _keep(session, until, block_hash))
+        is_over = self._noticed_at is None or until >= self._noticed_at
+        oldest = contracts[-1 if is_over else 0].contract_address
+        await self._database.run(lambda session: _keep(session, until, block_hash, oldest))
         return until < last
 
     async def learn_limit(self) -> None:
@@ -97,17 +104,20 @@ class ChainWatch:
             )
         )
 
-    async def _resume(self) -> int:
-        """The next block to read: after the checkpoint, or before it if the chain changed there."""
+    async def _resume(self) -> tuple[int, str]:
+        """The next block to read, and the contract that was read last.
+
+        After the checkpoint, or before it if the chain changed there.
+        """
         with self._database.read() as session:
             checkpoint = session.get(ChainCheckpoint, 1)
         if checkpoint is None:
-            return 0
+            return 0, ""
         current = await asyncio.to_thread(self._chain.block_hash, checkpoint.block_number)
         if current == checkpoint.block_hash:
-            return checkpoint.block_number + 1
+            return checkpoint.block_number + 1, checkpoint.contract
         log.warning("chain_reorganised", block=checkpoint.block_number)
-        return max(0, checkpoint.block_number - REWIND_BLOCKS)
+        return max(0, checkpoint.block_number - REWIND_BLOCKS), checkpoint.contract
 
     async def _book(self, event: BatchSettled) -> None:
         with self._database.read() as session:
@@ -142,10 +152,43 @@ async def unbooked_minutes(database: Database, chain: Chain, number: int) -> int
     first = checkpoint.block_number + 1 if checkpoint else 0
     if first > head:
         return 0
-    events = await asyncio.to_thread(chain.settled_batches, first, head)
+    contracts = await asyncio.to_thread(
+        contracts_since, chain, checkpoint.contract if checkpoint else ""
+    )
+    events = await asyncio.to_thread(_settled, contracts, first, head)
     entries = [entry for event in events for entry in event.entries]
     return sum(entry.delta_minutes for entry in entries if entry.community == number)
 
 
-def _keep(session: Session, number: int, block_hash: bytes) -> None:
-    session.merge(ChainCheckpoint(id=1, block_number=number, block_hash=block_hash))
+def contracts_since(chain: Chain, known: str) -> list[Chain]:
+    """From the contract `known` to the present one, each named by the one before it.
+
+    Raises ChainRefused where the district names a contract that does not carry our balances on.
+    """
+    present = chain.contract_address.lower()
+    if known.lower() in ("", present):
+        return [chain]
+    line = [chain.at(known)]
+    while len(line) < CONTRACTS_MAX:
+        successor = line[-1].successor()
+        if successor is None:
+            break
+        if successor.lower() == present:
+            return [*line, chain]
+        line.append(chain.at(successor))
+    raise ChainRefused(
+        "chain.not_the_successor",
+        f"The district names contract {chain.contract_address}, which {known} does not name as "
+        f"its successor.",
+    )
+
+
+def _settled(contracts: Sequence[Chain], first: int, last: int) -> list[BatchSettled]:
+    """All events of these blocks, in their order, whichever contract they are of."""
+    found = [event for one in contracts for event in one.settled_batches(first, last)]
+    return sorted(found, key=lambda event: event.block_number)
+
+
+def _keep(session: Session, number: int, block_hash: bytes, contract: str) -> None:
+    kept = ChainCheckpoint(id=1, block_number=number, block_hash=block_hash, contract=contract)
+    session.merge(kept)

@@ -100,6 +100,7 @@ def test_what_is_refused_is_a_sentence_a_code_and_status_two(tmp_path: Path, off
     }
     for code, words in refusals.items():
         assert say(*words) == (2, "", code)
+    assert say("upgrade", office, "--from", "0x0") == (2, "", "settlement.no_chain")
     assert say("status", broken)[2] == "office.unreadable"
     assert say("train", office)[2] == "office.not_serving"
 

@@ -6,17 +6,22 @@ JSON-RPC; deploying and everything after it goes the way the commands go.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+
+import pytest
 
 from contracts.client import SettlementChain
 from coordinator import settlement
 from coordinator.app import chain_opener
 from coordinator.deploying import deploy
 from coordinator.model import Transaction
+from coordinator.refusals import RoundOpen
 from coordinator.rules import RoundState
 from coordinator.settings import Office, Place
+from coordinator.upgrading import upgrade
+from node.enrolment.rounds import SignedStatement
 from tests.contracts.district import CHAIN_ID, OFFICE_KEY, LocalChain
 from tests.coordinator.bookkeeper import (
     COMMUNITIES,
@@ -55,6 +60,13 @@ async def _settle_twice(folder: Path, url: str) -> None:
             await _first_round_without_c(office, chain, keepers)
             await _second_round_with_c(office, chain, keepers)
 
+            def move_on() -> tuple[str, int]:
+                old = chain.contract_address
+                return upgrade(office.database, place=place, office=configured, old_address=old)
+
+            owed = both_signed(members["C"], members["A"], minutes=20)
+            await _third_round_on_the_next_contract(office, chain, move_on, keepers, owed)
+
 
 async def _first_round_without_c(
     office: ServedOffice, chain: SettlementChain, keepers: Mapping[str, Bookkeeper]
@@ -84,3 +96,28 @@ async def _second_round_with_c(
     events = chain.settled_batches(0, chain.head()[0])
     assert len(events) == 2
     assert isinstance(settled.ended_at, datetime)
+
+
+async def _third_round_on_the_next_contract(
+    office: ServedOffice,
+    old: SettlementChain,
+    move_on: Callable[[], tuple[str, int]],
+    keepers: Mapping[str, Bookkeeper],
+    owed: SignedStatement,
+) -> None:
+    """The serving office follows the upgrade that a command made; nothing moves on the old one."""
+    open_round(office)
+    with pytest.raises(RoundOpen):
+        move_on()
+    await ended(office)
+    address, count = await asyncio.to_thread(move_on)
+    assert await asyncio.to_thread(move_on) == (address, count), "said again, it is all done"
+    new, before = old.at(address), balances(old)
+    assert (count, balances(new)) == (len(COMMUNITIES), before)
+    for keeper in keepers.values():
+        keeper.chain = new
+    keepers["C"].owed = (owed,)
+    open_round(office)
+    assert (await ended(office)).state is RoundState.SETTLED
+    assert balances(new) == {"A": before["A"] + 20, "B": before["B"], "C": before["C"] - 20}
+    assert balances(old) == before

@@ -20,6 +20,7 @@ def upgrade() -> None:
         "batch",
         sa.Column("round_id", sa.LargeBinary(), nullable=False),
         sa.Column("merkle_root", sa.LargeBinary(), nullable=False),
+        sa.Column("contract", sa.String(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("delta_minutes", sa.BigInteger(), nullable=False),
         sa.Column("signature", sa.LargeBinary(), nullable=False),
@@ -40,6 +41,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("block_number", sa.Integer(), nullable=False),
         sa.Column("block_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("contract", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(

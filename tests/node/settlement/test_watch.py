@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from contracts.terms import Batch, BatchSettled
+from contracts.terms import Batch, BatchSettled, ChainRefused
 from node.enrolment.rounds import BatchProposal
 from node.kernel.ports import Chain
 from node.peer import wire
@@ -31,6 +31,18 @@ class Blocks:
 
     hashes: list[bytes] = field(default_factory=lambda: [bytes([n]) * 32 for n in range(6)])
     settled: list[BatchSettled] = field(default_factory=list)
+
+    contract_address: str = "0xNEW"
+    older: "Blocks | None" = None
+    carries_on_to: str | None = None
+
+    def at(self, contract_address: str) -> "Blocks":
+        assert self.older is not None
+        assert self.older.contract_address == contract_address
+        return self.older
+
+    def successor(self) -> str | None:
+        return self.carries_on_to
 
     def head(self) -> tuple[int, bytes]:
         return len(self.hashes) - 1, self.hashes[-1]
@@ -157,3 +169,42 @@ def test_an_office_that_settles_another_batch_than_we_signed_books_nothing(
     with pytest.raises(BatchWrong, match="under the id of the one we signed"):
         asyncio.run(watch(district, blocks).look())
     assert position(district) == 0
+
+
+def moved(*, names: str | None = "0xNEW") -> tuple[Blocks, Blocks]:
+    """An old contract with a batch in block 3, and the one that carries on, with none."""
+    old = Blocks(settled=[settled_in(3)], contract_address="0xOLD", carries_on_to=names)
+    return old, Blocks(older=old)
+
+
+def test_what_the_old_contract_settled_is_booked_after_the_move(district: District) -> None:
+    """The node was away: it read the old contract up to block 1, and comes back to the new one."""
+    old, new = moved()
+    hidden, old.hashes = old.hashes, old.hashes[:2]
+    asyncio.run(watch(district, old).look())
+    assert position(district) == 0
+    old.hashes = hidden
+    for _ in range(2):
+        asyncio.run(watch(district, new).look())
+        assert position(district) == -60
+    kept = district.home.ask(lambda session: session.get_one(ChainCheckpoint, 1))
+    assert kept.contract == "0xNEW"
+
+
+def test_what_the_new_contract_settled_meanwhile_is_booked_too(district: District) -> None:
+    old, new = moved()
+    new.settled, old.settled = old.settled, []
+    hidden, new.hashes = new.hashes, new.hashes[:2]
+    old.hashes = old.hashes[:2]
+    asyncio.run(watch(district, old).look())
+    new.hashes = hidden
+    asyncio.run(watch(district, new).look())
+    assert position(district) == -60
+
+
+def test_a_contract_that_does_not_carry_on_is_not_followed(district: District) -> None:
+    old, new = moved(names=None)
+    asyncio.run(watch(district, old).look())
+    new.hashes.append(b"n" * 32)
+    with pytest.raises(ChainRefused, match="does not name as its successor"):
+        asyncio.run(watch(district, new).look())
