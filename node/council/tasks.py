@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from node.council import motions, rules
@@ -15,9 +15,13 @@ from node.council.rules import Step
 from node.kernel.errors import BadInput, IdReused, NotFound, WrongState
 from node.kernel.events import Event, record
 from node.kernel.ports import Clock
+from node.kernel.statements import Prepared
 
 PERCENT = 100
 CATEGORY = "other"  # what a ticket from the office is, until the repairs desk says more
+
+_ours: Select[Any] = select(WorkTicket.id).where(WorkTicket.id == bindparam("of_key"))
+_OURS = Prepared(_ours)
 
 
 class Reported(Protocol):
@@ -174,6 +178,10 @@ def progress(session: Session, motion_id: UUID) -> list[Progress]:
 
 
 def _hear(session: Session, clock: Clock, reported: Reported, *, is_closed: bool) -> None:
+    if session.new:
+        session.flush()
+    if not _OURS.rows(session.connection(), of_key=reported.key):
+        return  # as most requests are: asked of the driver, because every one comes by
     ticket = session.get(WorkTicket, reported.key)
     if ticket is not None:
         ticket.number, ticket.is_closed = reported.request_id, is_closed

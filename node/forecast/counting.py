@@ -3,20 +3,43 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from node.forecast import noise, rules
-from node.forecast.model import DailyCount, WeeklyRequests
+from node.forecast import rules
+from node.forecast.model import DailyCount, NoiseTerms, WeeklyRequests
 from node.forecast.panel import DayCount
 from node.kernel.events import Event
 from node.kernel.ports import Clock
+from node.kernel.statements import Prepared, insert_rows
 
+DAILY_COUNT = cast(Table, DailyCount.__table__)
+WEEKLY_REQUESTS = cast(Table, WeeklyRequests.__table__)
 INSERT_ROWS = 5_000
 REMEMBERED_DAYS = 14  # of who reported how much: a week that is over needs no limit any more
+
+
+_days, _weeks = DAILY_COUNT.c, WEEKLY_REQUESTS.c
+_their_week = (
+    _weeks.resident_id == bindparam("of_resident"),
+    _weeks.week == bindparam("in_week"),
+)
+_limit: Select[Any] = select(NoiseTerms.weekly_limit)
+_entered: Select[Any] = select(_weeks.entered).where(*_their_week)
+_LIMIT, _ENTERED = Prepared(_limit), Prepared(_entered)
+_ENTER = Prepared(
+    update(WEEKLY_REQUESTS)
+    .where(*_their_week, _weeks.entered < bindparam("most"))
+    .values(entered=_weeks.entered + 1)
+)
+_MORE = Prepared(
+    update(DAILY_COUNT)
+    .where(_days.date == bindparam("on_day"), _days.category == bindparam("of_category"))
+    .values(count=_days.count + 1, over_limit=_days.over_limit + bindparam("over"))
+)
 
 
 class Reported(Protocol):
@@ -34,16 +57,16 @@ def count_request(session: Session, _clock: Clock, event: Event) -> None:
     what leaves by more than the limit says.
     """
     reported = cast(Reported, event)
-    day = rules.local_day(reported.reported_at)
+    if session.new or session.dirty:
+        session.flush()
+    connection, day = session.connection(), rules.local_day(reported.reported_at)
+    over = 0 if _enters(connection, reported.reporter_id, day) else 1
+    if _add(connection, day, reported.category, over):
+        return
     category = _counted_as(session, reported.category)
-    over = 0 if _enters(session, reported.reporter_id, day) else 1
-    same = (DailyCount.date == day, DailyCount.category == category)
-    if session.scalar(select(DailyCount.count).where(*same)) is None:
-        first = insert(DailyCount).values(date=day, category=category, count=1, over_limit=over)
-        session.execute(first)
-    else:
-        more = {"count": DailyCount.count + 1, "over_limit": DailyCount.over_limit + over}
-        session.execute(update(DailyCount).where(*same).values(more))
+    if not _add(connection, day, category, over):
+        row = {"date": day, "category": category, "count": 1, "over_limit": over}
+        insert_rows(connection, DAILY_COUNT, [row])
 
 
 def import_history(session: Session, rows: Iterable[DayCount]) -> int:
@@ -77,18 +100,22 @@ def forget_weeks(session: Session, today: date) -> None:
     session.execute(delete(WeeklyRequests).where(past))
 
 
-def _enters(session: Session, resident_id: UUID, day: date) -> bool:
+def _add(connection: Connection, day: date, category: str, over: int) -> bool:
+    """One more of this category on this day, if there is a row for it."""
+    return bool(_MORE.change(connection, on_day=day, of_category=category, over=over))
+
+
+def _enters(connection: Connection, resident_id: UUID, day: date) -> bool:
     """Whether this request is among the first few of the resident's week; it is then counted."""
-    terms = noise.known_terms(session)
-    limit = terms.weekly_limit if terms else rules.WEEKLY_LIMIT
-    week = day - timedelta(days=day.weekday())
-    row = session.get(WeeklyRequests, (resident_id, week))
-    if row is None:
-        row = WeeklyRequests(resident_id=resident_id, week=week, entered=0)
-        session.add(row)
-    if row.entered >= limit:
+    found = _LIMIT.rows(connection)
+    limit = found[0][0] if found else rules.WEEKLY_LIMIT
+    who = {"of_resident": resident_id, "in_week": day - timedelta(days=day.weekday())}
+    if _ENTER.change(connection, **who, most=limit):
+        return True
+    if _ENTERED.rows(connection, **who):
         return False
-    row.entered += 1
+    row = {"resident_id": resident_id, "week": who["in_week"], "entered": 1}
+    insert_rows(connection, WEEKLY_REQUESTS, [row])
     return True
 
 
