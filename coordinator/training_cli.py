@@ -10,12 +10,13 @@ import typer
 
 from coordinator.folder import Directory, Json, opened
 from coordinator.settings import read_office
+from coordinator.superlink import TrainingPlan
 from node.kernel.clock import SystemClock
 from node.kernel.errors import BadInput
 from node.kernel.terminal import say
 
 WAIT_SECONDS = 7_200
-WEEK_DAYS = 7
+ROUNDS, STEPS = TrainingPlan.rounds, TrainingPlan.local_steps
 
 models_app = typer.Typer(
     no_args_is_help=True,
@@ -35,11 +36,11 @@ def add_to(app: typer.Typer) -> None:
 
 def train(
     directory: Directory,
-    rounds: Annotated[int, typer.Option(help="How often models are averaged.", min=1)] = 3,
+    rounds: Annotated[int, typer.Option(help="How often models are averaged.", min=1)] = ROUNDS,
     min_nodes: Annotated[
         int, typer.Option(help="Wait for so many communities; 0: more than half.", min=0)
     ] = 0,
-    local_steps: Annotated[int, typer.Option(help="Steps at each node a round.", min=1)] = 300,
+    local_steps: Annotated[int, typer.Option(help="Steps at each node a round.", min=1)] = STEPS,
     seed: Annotated[int, typer.Option(help="The same seed starts from the same model.")] = 0,
     wait_seconds: Annotated[int, typer.Option(help="How long to wait here.", min=1)] = (
         WAIT_SECONDS
@@ -85,9 +86,9 @@ def schedule(
     first: Annotated[
         str, typer.Option(metavar="MOMENT", help="Such as 2030-01-06T03:00+08:00; else in N days.")
     ] = "",
-    rounds: Annotated[int, typer.Option(help="How often models are averaged.", min=1)] = 3,
+    rounds: Annotated[int, typer.Option(help="How often models are averaged.", min=1)] = ROUNDS,
     min_nodes: Annotated[int, typer.Option(help="As for train; 0: more than half.", min=0)] = 0,
-    local_steps: Annotated[int, typer.Option(help="Steps at each node a round.", min=1)] = 300,
+    local_steps: Annotated[int, typer.Option(help="Steps at each node a round.", min=1)] = STEPS,
     off: Annotated[bool, typer.Option("--off", help="No training by itself any more.")] = False,
     as_json: Json = False,
 ) -> None:

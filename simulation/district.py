@@ -22,6 +22,7 @@ JOIN_TIMEOUT_SECONDS = 90.0
 MEMBERS_TIMEOUT_SECONDS = 90.0
 STATUS_TIMEOUT_SECONDS = 10.0
 COMMAND_START_SECONDS = 20.0
+STEPS_PER_ROUND = 300  # a demonstration has few rounds, so they are long
 PATIENCE_SECONDS = 60  # of a settlement round, with a community that does not answer
 
 Json = dict[str, Any]
@@ -239,7 +240,8 @@ class District:
         """One training run, to its end."""
         return await self._office(
             "train",
-            *("--rounds", str(rounds), "--min-nodes", str(len(self.houses))),
+            *("--rounds", str(rounds), "--local-steps", str(STEPS_PER_ROUND)),
+            *("--min-nodes", str(len(self.houses))),
             *("--wait-seconds", str(int(timeout_seconds))),
             step=step,
             timeout_seconds=timeout_seconds + COMMAND_START_SECONDS,

@@ -41,7 +41,7 @@ def test_a_week_is_agreed_shown_and_ended(office: Path) -> None:
         "every_days": 7,
         "rounds": 5,
         "min_nodes": 0,
-        "local_steps": 300,
+        "local_steps": 100,
     }
     assert schedule("--off") is None
 
