@@ -7,7 +7,7 @@ export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
 export OMP_NUM_THREADS := 1
 
-.PHONY: help install demo bench test soak check constraints protos catalogue artifact clean
+.PHONY: help install demo bench test soak screenshots check constraints protos catalogue artifact clean
 
 help: ## the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -32,6 +32,9 @@ soak: $(INSTALLED) ## 1,000 seeds x 30 virtual days x 5 communities, all faults;
 
 bench: $(INSTALLED) ## our figures against their opponents (ROUNDS=n, ONLY=gas|ledger|transfers|alone|growth)
 	$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+
+screenshots: $(INSTALLED) ## docs/screenshots anew, from a small made-up community (needs Chromium)
+	$(BIN)/python -m tests.browser.screenshots
 
 constraints: $(INSTALLED) ## refresh the exact pins from pyproject.toml's ranges
 	$(PYTHON) -m venv build/constraints-venv

@@ -5,7 +5,7 @@ hangs on it. A slice that adds a table is covered without a word here.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -197,7 +197,7 @@ def _take(
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
+    if isinstance(value, date):  # a datetime is one too
         return value.isoformat()
     if isinstance(value, bytes):
         return value.hex()
