@@ -1,5 +1,7 @@
 """What left the house, for everybody to read."""
 
+from typing import Any
+
 from litestar import Response, get
 
 from node.outbox.api import read_left
@@ -7,6 +9,8 @@ from node.outbox.left import OFFICE
 from node.web.language import gettext as _
 from node.web.layout import page
 from node.web.session import AnyRequest
+
+PROVIDER = "provider"  # of e-mail, SMS or WeChat, as a recipient
 
 
 def kind_name(kind: str) -> str:
@@ -49,6 +53,9 @@ def kind_name(kind: str) -> str:
         "SubmitPosition": _("Statements for a settlement round"),
         "SubmitSignature": _("Signature under a settlement batch"),
         "Renew": _("Request for a new certificate"),
+        "notice_email": _("Notice by e-mail, to a resident who asked for it"),
+        "notice_sms": _("Notice by SMS, to a resident who asked for it"),
+        "notice_wechat": _("Notice by WeChat, to a resident who asked for it"),
     }.get(kind, kind)
 
 
@@ -56,7 +63,10 @@ def kind_name(kind: str) -> str:
 async def show(request: AnyRequest) -> Response[str]:
     """The list, in words."""
     lines = read_left(request)
-    return page(request, "outbox/left.html", lines=lines, kind_name=kind_name, office=OFFICE)
+    names = {OFFICE: _("District's office"), PROVIDER: _("Provider of messages")}
+    has_notices = any(line.to == PROVIDER for line in lines)
+    shown: dict[str, Any] = {"kind_name": kind_name, "recipients": names}
+    return page(request, "outbox/left.html", lines=lines, has_notices=has_notices, **shown)
 
 
 routes = [show]
