@@ -83,7 +83,7 @@ GROUPS: Mapping[str, str] = {
     "housing_other": "Housing",
     "sanitation_parks": "Public places",
     "transport": "Public places",
-    "welfare": "People",
+    "welfare": "Care",
     "other": "Something else",
 }
 KEYWORDS: Mapping[str, str] = {

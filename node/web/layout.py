@@ -66,6 +66,8 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+_SAFE = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+_SAFE_NAMES = frozenset(name for name, _value in _SAFE)
 _NODE = Path(__file__).parent.parent
 _STATIC = _NODE / "web" / "static"
 MAIN_WAYS = ("/", "/repairs", "/points", "/timebank", "/council")
@@ -260,9 +262,9 @@ def _framed(inner: ASGIApp) -> ASGIApp:
 
         async def send_framed(message: Message) -> None:
             if message["type"] == "http.response.start":
+                others = (one for one in message["headers"] if one[0].lower() not in _SAFE_NAMES)
+                message["headers"] = [*others, *_SAFE]
                 headers = MutableScopeHeaders.from_message(message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers[name] = value
                 is_named = "v" in reader.query_params  # its content's hash: it never changes
                 is_kept = reader.url.path.startswith("/static") and is_named
                 headers.setdefault("Cache-Control", KEPT if is_kept else "no-store")
