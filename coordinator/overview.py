@@ -1,17 +1,19 @@
 """The district at a glance, for the dashboard, `status` and whoever watches the office."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from coordinator import directory, settlement, wire
+from coordinator import directory, registry, schedule, settlement, wire
 from coordinator.enrolment import waiting
 from coordinator.model import (
     BatchSeen,
     Certificate,
     Community,
+    ModelWithdrawn,
     Round,
     TrainingRun,
 )
@@ -31,6 +33,8 @@ def overview(session: Session, *, district: str, now: datetime) -> dict[str, Any
         "directory_version": directory.version(session),
         "waiting": waiting(session),
         "communities": communities(session, now=now),
+        "bundle_sha256": directory.fact(session, directory.BUNDLE_SHA256) or None,
+        "schedule": schedule.as_json(session),
         "trainings": trainings(session),
         "rounds": rounds(session),
         "batches": batches(session),
@@ -78,8 +82,9 @@ def settled_minutes(session: Session) -> dict[int, int]:
 
 
 def trainings(session: Session) -> list[dict[str, Any]]:
-    """The latest training runs, newest first."""
+    """The latest training runs, newest first, with what is known of their models."""
     runs = session.scalars(select(TrainingRun).order_by(TrainingRun.id.desc()).limit(RUNS_SHOWN))
+    withdrawn = {one.sha256: one.reason for one in session.scalars(select(ModelWithdrawn))}
     return [
         {
             "run": one.id,
@@ -89,9 +94,22 @@ def trainings(session: Session) -> list[dict[str, Any]]:
             "ended_at": _text(one.ended_at),
             "sha256": one.sha256,
             "failure": one.failure,
+            "withdrawn": withdrawn.get(one.sha256 or ""),
+            **_of_card(registry.card(session, one)),
         }
         for one in runs
     ]
+
+
+def _of_card(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a model's card what fits a line; told errors where communities chose to tell them."""
+    told = [errors for errors in card["errors"].values() if {"mean8", "federated"} <= set(errors)]
+    return {
+        "epsilon": (card["privacy"] or {}).get("epsilon"),
+        "is_secure": (card.get("protection") or {}).get("secure_aggregation"),
+        "told": len(told),
+        "better_for": sum(errors["federated"] <= errors["mean8"] for errors in told),
+    }
 
 
 def rounds(session: Session) -> list[dict[str, Any]]:
