@@ -21,7 +21,7 @@ STEPS: dict[str, list[str]] = {
     "types": [sys.executable, "-m", "mypy", "--no-error-summary"],
     "imports": [str(BIN / "lint-imports"), "--no-logo"],
     "generated files": [sys.executable, "-m", "protos.generate", "--check"],
-    "tests": [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--maxprocesses", "4"],
+    "tests": [sys.executable, "-m", "pytest", "-q", "-n", "logical", "--maxprocesses", "4"],
 }
 
 
