@@ -286,6 +286,25 @@ def upgrade(
     say(done, as_json=as_json, sentence=sentence)
 
 
+@app.command(name="rotate-key")
+def rotate_key(
+    directory: Directory,
+    consent: Annotated[
+        Path, typer.Option(help="What linli-node rotate-settlement-key --out wrote.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Put a community's new settlement key in place; its old and its new key have signed for it."""
+    from coordinator.rotating import read_consent, rotate
+
+    said = read_consent(consent)
+    with opened(directory) as (place, office, database):
+        community = rotate(database, place=place, office=office, consent=said)
+    sentence = f"{community} settles as {said.new_signer} now. It has to say --finish."
+    done = {"community": community, "signer": said.new_signer}
+    say(done, as_json=as_json, sentence=sentence)
+
+
 @app.command()
 def settle(
     directory: Directory,

@@ -151,6 +151,11 @@ class NotTheContract(DomainError):
     message = "The district does not settle with {address}, nor did it before {present}."
 
 
+class ConsentUnusable(DomainError):
+    code = "settlement.consent_unusable"
+    message = "This consent to another settlement key cannot be used: {problem}"
+
+
 class NoChain(DomainError):
     code = "settlement.no_chain"
     message = "This office has no chain. Say: linli-district init … --rpc URL"

@@ -8,8 +8,9 @@ from node.exchange import evidence
 from node.kernel.errors import DomainError
 from node.kernel.ports import Chain
 from node.ledger.audit import audit_ledger
+from node.settlement import alarms
 from node.settlement import service as settlement
-from node.settlement.watch import unbooked_minutes
+from node.settlement.watch import passed_over_minutes, unbooked_minutes
 
 CHAIN_AGREES = "agrees"
 CHAIN_NOT_CONFIGURED = "not configured"
@@ -31,6 +32,8 @@ class Audit:
     head: str
     chain: str
     problem: str
+    alarms: tuple[str, ...] = ()  # what people have to look at on the chain
+    passed_over_minutes: int = 0  # moved on the chain by batches that the operator passed over
     evidence: int = 0  # messages that peers signed and should not have: see /exchange/evidence
 
     def as_json(self) -> dict[str, object]:
@@ -44,12 +47,15 @@ async def audit(node: Node, chain: Chain | None) -> Audit:
         problem = books.problem or settlement.audit_receipts(session)
         booked = settlement.settled_position(session)
         pieces = evidence.count(session)
+        raised = tuple(alarms.sentence(row) for row in alarms.current(session))
+        passed_over = passed_over_minutes(session)
     chain_says = CHAIN_NOT_CONFIGURED
     member = node.membership and node.membership.directory.member(node.community)
     if chain is not None and member:
         try:
             on_chain = chain.position(member.number).balance_minutes
-            expected = booked + await unbooked_minutes(node.database, chain, member.number)
+            unbooked = await unbooked_minutes(node.database, chain, member.number)
+            expected = booked + passed_over + unbooked
         except (ChainUnavailable, ChainRefused):
             chain_says = CHAIN_UNREACHABLE
         else:
@@ -58,4 +64,13 @@ async def audit(node: Node, chain: Chain | None) -> Audit:
                 problem = problem or (
                     f"the chain shows {on_chain} minutes, our books say {expected}"
                 )
-    return Audit(not problem, books.entries, books.head, chain_says, problem, pieces)
+    return Audit(
+        ok=not problem,
+        entries=books.entries,
+        head=books.head,
+        chain=chain_says,
+        problem=problem,
+        alarms=raised,
+        passed_over_minutes=passed_over,
+        evidence=pieces,
+    )

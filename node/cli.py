@@ -19,6 +19,7 @@ from node.kernel.ids import new_id
 from node.kernel.terminal import run, say
 from node.residents import commands as residents_commands
 from node.residents.rules import Role
+from node.settlement import commands as settlement_commands
 from recount.command import recount as count_again
 
 app = typer.Typer(
@@ -226,6 +227,10 @@ def audit(directory: Directory, as_json: Json = False) -> None:
     sentence = f"{found.entries} entries up to {head}…: the books fit. Chain: {found.chain}."
     if found.evidence:
         sentence += f" Evidence against neighbours: {found.evidence}, see /exchange/evidence."
+    if found.passed_over_minutes:
+        sentence += f" Passed over on the chain: {found.passed_over_minutes} minutes."
+    for alarm in found.alarms:
+        sentence += f"\nALARM: {alarm}"
     if found.ok or as_json:
         say(found.as_json(), as_json=as_json, sentence=sentence)
     if not found.ok:
@@ -274,6 +279,7 @@ def _node(directory: Path) -> Iterator[Any]:
 
 
 commands.add_to(app, _node)
+settlement_commands.add_to(app, _node)
 backup_commands.add_to(app)
 residents_commands.add_to(app, _node)
 

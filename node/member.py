@@ -16,6 +16,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from node.app import Node
+from node.backup.returning import Returning
 from node.enrolment.directory import Membership
 from node.enrolment.loop import MembershipLoop
 from node.enrolment.rounds import Model, Report
@@ -36,6 +37,7 @@ from node.peer.client import SIZE_OPTIONS, GrpcPeers
 from node.peer.servicer import GrpcPeerServicer, Inbox
 from node.peer.tls import TlsMaterial, server_credentials
 from node.settings import Settings
+from node.settlement import rotation
 from node.settlement.rounds import SettlementRounds
 from node.settlement.watch import ChainWatch
 from protos.peer_pb2_grpc import add_PeerServicer_to_server
@@ -78,6 +80,7 @@ class MemberServices:
         self._refuses_training = False  # no sandbox: said once, at the start
         self._chain: Chain | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._returning = Returning(node.settings.directory)
         self._watching: asyncio.Task[None] | None = None
         self._rounds = SettlementRounds(
             node.database,
@@ -87,6 +90,7 @@ class MemberServices:
             verify=self._answers.has_signed,
             directory=lambda: self._membership.directory,
             settlement_key=membership.keys.settlement_private_key,
+            signers=lambda: rotation.signers(self._membership.keys),
         )
         self._loop = MembershipLoop(
             membership,
@@ -114,8 +118,12 @@ class MemberServices:
             prepare=self._answers.prepare_answers,
         )
         self._run(relay.run())
+        self._run(self._returning.run(node.database, node.clock, self._sealer, self._neighbours))
         self._run(self._loop.run())
         await self._use_what_the_directory_offers()
+
+    def _neighbours(self) -> list[str]:
+        return [peer.community for peer in self._node.book.all()]
 
     async def stop(self) -> None:
         """Stop listening, stop the loops; what is half done goes on from the database later."""
@@ -135,7 +143,7 @@ class MemberServices:
             node.clock,
             self._sealer,
             node.book,
-            answer=self._answers.answer,
+            answer=self._returning.guarded(self._answers.answer),
             prepare=self._answers.prepare,
         )
         server = grpc.aio.server(options=[*SIZE_OPTIONS, ("grpc.so_reuseport", 0)])

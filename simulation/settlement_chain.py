@@ -86,6 +86,10 @@ class SimulatedChain:
         unknown = Position(number, NOBODY, 0, 0, 0, Status.UNKNOWN)
         return self.blocks[-1].positions.get(number, unknown)
 
+    def recovery(self, number: int) -> tuple[str, int] | None:
+        self._answer()
+        return None
+
     def settled_batches(self, from_block: int, to_block: int) -> list[BatchSettled]:
         self._answer()
         span = self.blocks[max(0, from_block) : to_block + 1]

@@ -78,3 +78,22 @@ class ChainCheckpoint(Base):
     block_number: Mapped[int]
     block_hash: Mapped[bytes] = mapped_column(LargeBinary)
     contract: Mapped[str] = mapped_column(default="")  # the oldest whose events may be missing
+
+
+class ChainAlarm(Base):
+    """Something about us on the chain that people have to look at; gone when it is over."""
+
+    __tablename__ = "chain_alarm"
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    detail: Mapped[str]  # ids, addresses and figures
+    since: Mapped[datetime]
+
+
+class PassedOver(Base):
+    """A settled batch that the operator told the chain watch not to book, and what it was."""
+
+    __tablename__ = "batch_passed_over"
+    round_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    asked_at: Mapped[datetime]
+    delta_minutes: Mapped[int | None] = mapped_column(BigInteger)  # ours; None: not met yet
+    block_number: Mapped[int | None]

@@ -39,6 +39,7 @@ class SettlementRounds:
         verify: Verify,
         directory: Callable[[], Directory],
         settlement_key: bytes,
+        signers: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -47,6 +48,7 @@ class SettlementRounds:
         self._verify = verify
         self._directory = directory
         self._settlement_key = settlement_key
+        self._signers = signers
 
     async def state_position(self, notice: RoundNotice) -> Position | None:
         """Our both-signed debts, once all are countersigned or the round is about to close.
@@ -114,6 +116,10 @@ class SettlementRounds:
 
         await self._database.run(store)
         return signature
+
+    def own_signers(self) -> tuple[str, ...]:
+        """The addresses of our settlement keys: the one in use, and the one that is to be."""
+        return self._signers()
 
     def own_number(self) -> int | None:
         """Our number on the chain, if the office has given us one."""

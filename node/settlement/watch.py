@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 import structlog
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from contracts.terms import BatchSettled, ChainRefused, ChainUnavailable, Status
+from contracts.terms import BatchSettled, ChainRefused, ChainUnavailable, Position, Status
 from node.enrolment.refusals import OfficeUnreachable
 from node.enrolment.rounds import BatchProposal
 from node.exchange import limits
@@ -14,8 +16,9 @@ from node.exchange.model import ToldLimit
 from node.kernel.db import Database
 from node.kernel.errors import DomainError
 from node.kernel.ports import Chain, Clock
-from node.settlement import service
-from node.settlement.model import Batch, ChainCheckpoint
+from node.settlement import alarms, service
+from node.settlement.alarms import Alarm
+from node.settlement.model import Batch, ChainCheckpoint, PassedOver
 from node.settlement.rounds import SettlementRounds
 from node.settlement.rules import BatchWrong
 
@@ -58,11 +61,11 @@ class ChainWatch:
             try:
                 while await self.look():
                     pass
-                await self.learn_limit()
+                await self.learn_position()
             except (ChainUnavailable, OfficeUnreachable) as outage:
                 log.info("chain_watch_waits", why=outage.code)
             except (ChainRefused, DomainError) as refusal:
-                log.error("chain_watch_refused", code=refusal.code, why=str(refusal))
+                await self._say_stuck(refusal)
             await asyncio.sleep(every_seconds)
 
     async def look(self) -> bool:
@@ -87,12 +90,26 @@ class ChainWatch:
         await self._database.run(lambda session: _keep(session, until, block_hash, oldest))
         return until < last
 
-    async def learn_limit(self) -> None:
-        """Keep the chain's debt limit: no promise of ours may pass what the chain will settle."""
+    async def _say_stuck(self, refusal: ChainRefused | DomainError) -> None:
+        log.error("chain_watch_refused", code=refusal.code, why=str(refusal))
+        detail = f"{refusal} ({refusal.code})"
+        await self._database.run(
+            lambda session: alarms.raise_alarm(
+                session, self._clock, Alarm.WATCH_STUCK, detail=detail
+            )
+        )
+
+    async def learn_position(self) -> None:
+        """Keep the chain's debt limit, and raise an alarm where somebody is after our number.
+
+        No promise of ours may pass what the chain will settle.
+        """
         number = self._rounds.own_number()
         if number is None:
             return
         position = await asyncio.to_thread(self._chain.position, number)
+        recovery = await asyncio.to_thread(self._chain.recovery, number)
+        await self._look_after_key(position, recovery)
         with self._database.read() as session:
             known = session.get(ToldLimit, limits.CHAIN)
         is_new = known is None or known.minutes != position.debt_limit_minutes
@@ -103,6 +120,35 @@ class ChainWatch:
                 session, self._clock, source=limits.CHAIN, minutes=position.debt_limit_minutes
             )
         )
+
+    async def _look_after_key(self, position: Position, recovery: tuple[str, int] | None) -> None:
+        """Is the chain's signer ours, and does nobody mean to take its place?"""
+        ours = {address.lower() for address in self._rounds.own_signers()}
+        if not ours:
+            return
+        is_strange = position.status is Status.ACTIVE and position.signer.lower() not in ours
+        is_hostile = recovery is not None and recovery[0].lower() not in ours
+        wanted: dict[Alarm, str] = {}
+        if is_strange:
+            wanted[Alarm.SIGNER_CHANGED] = f"number {position.community}, {position.signer}"
+        if recovery is not None and is_hostile:
+            signer, effective_at = recovery
+            from_when = datetime.fromtimestamp(effective_at, UTC).isoformat()
+            wanted[Alarm.RECOVERY_ANNOUNCED] = f"{signer}, good from {from_when} on"
+        with self._database.read() as session:
+            known = {row.kind: row.detail for row in alarms.current(session)}
+        kinds = (Alarm.SIGNER_CHANGED, Alarm.RECOVERY_ANNOUNCED)
+        if all(known.get(kind) == wanted.get(kind) for kind in kinds):
+            return
+
+        def note(session: Session) -> None:
+            for kind in kinds:
+                if kind in wanted:
+                    alarms.raise_alarm(session, self._clock, kind, detail=wanted[kind])
+                else:
+                    alarms.is_over(session, kind)
+
+        await self._database.run(note)
 
     async def _resume(self) -> tuple[int, str]:
         """The next block to read, and the contract that was read last.
@@ -122,6 +168,10 @@ class ChainWatch:
     async def _book(self, event: BatchSettled) -> None:
         with self._database.read() as session:
             known = session.get(Batch, event.round_id)
+            is_passed_over = session.get(PassedOver, event.round_id) is not None
+        if is_passed_over:
+            await self._pass_over(event)
+            return
         if known is not None and known.merkle_root != event.merkle_root:
             raise BatchWrong(problem="the chain has another one under the id of the one we signed")
         if known is None:  # our share was zero, or we were away when it was signed
@@ -142,6 +192,29 @@ class ChainWatch:
             )
         )
         log.info("batch_settled", transaction=transaction, statements=count)
+
+    async def _pass_over(self, event: BatchSettled) -> None:
+        """The operator has said so: book nothing of it, and keep what it was."""
+        number = self._rounds.own_number()
+        ours = sum(one.delta_minutes for one in event.entries if one.community == number)
+
+        def keep(session: Session) -> None:
+            row = session.get_one(PassedOver, event.round_id)
+            row.delta_minutes, row.block_number = ours, event.block_number
+
+        await self._database.run(keep)
+        log.warning("batch_passed_over", round="0x" + event.round_id.hex(), minutes=ours)
+
+
+def pass_over(session: Session, clock: Clock, *, round_id: bytes) -> None:
+    """From now on the watch goes past this batch and books nothing of it; audit says so."""
+    if session.get(PassedOver, round_id) is None:
+        session.add(PassedOver(round_id=round_id, asked_at=clock.now()))
+
+
+def passed_over_minutes(session: Session) -> int:
+    """What batches passed over have moved for us on the chain, and not in our books."""
+    return session.scalar(select(func.sum(PassedOver.delta_minutes))) or 0
 
 
 async def unbooked_minutes(database: Database, chain: Chain, number: int) -> int:
@@ -192,3 +265,4 @@ def _settled(contracts: Sequence[Chain], first: int, last: int) -> list[BatchSet
 def _keep(session: Session, number: int, block_hash: bytes, contract: str) -> None:
     kept = ChainCheckpoint(id=1, block_number=number, block_hash=block_hash, contract=contract)
     session.merge(kept)
+    alarms.is_over(session, Alarm.WATCH_STUCK)

@@ -30,11 +30,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("round_id"),
     )
     op.create_table(
+        "batch_passed_over",
+        sa.Column("round_id", sa.LargeBinary(), nullable=False),
+        sa.Column("asked_at", Moment(), nullable=False),
+        sa.Column("delta_minutes", sa.BigInteger(), nullable=True),
+        sa.Column("block_number", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("round_id"),
+    )
+    op.create_table(
         "batch_statement",
         sa.Column("round_id", sa.LargeBinary(), nullable=False),
         sa.Column("statement_id", sa.Uuid(), nullable=False),
         sa.Column("path", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("round_id", "statement_id"),
+    )
+    op.create_table(
+        "chain_alarm",
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("since", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("kind"),
     )
     op.create_table(
         "chain_checkpoint",

@@ -1,8 +1,9 @@
 """A node reads the chain into its books: each batch once, whatever office or chain do meanwhile."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -10,16 +11,17 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from contracts.terms import Batch, BatchSettled, ChainRefused
+from contracts.terms import Batch, BatchEntry, BatchSettled, ChainRefused, Position, Status
 from node.enrolment.rounds import BatchProposal
 from node.kernel.ports import Chain
 from node.peer import wire
-from node.settlement import service
+from node.settlement import alarms, service
+from node.settlement.alarms import Alarm
 from node.settlement.model import Batch as KeptBatch
 from node.settlement.model import ChainCheckpoint, Statement
 from node.settlement.rounds import SettlementRounds
 from node.settlement.rules import BatchWrong
-from node.settlement.watch import ChainWatch
+from node.settlement.watch import ChainWatch, pass_over, passed_over_minutes
 from tests.node.two_nodes import HOME, District, two_nodes
 
 ROUND, ROOT = bytes(range(32)), b"r" * 32
@@ -44,6 +46,15 @@ class Blocks:
     def successor(self) -> str | None:
         return self.carries_on_to
 
+    signer: str = "0xOURS"
+    announced: tuple[str, int] | None = None
+
+    def position(self, number: int) -> Position:
+        return Position(number, self.signer, 0, 500, 0, Status.ACTIVE)
+
+    def recovery(self, number: int) -> tuple[str, int] | None:
+        return self.announced
+
     def head(self) -> tuple[int, bytes]:
         return len(self.hashes) - 1, self.hashes[-1]
 
@@ -59,6 +70,12 @@ class Keeping:
     """Keeps what it is shown, unchecked: the checks of a proposal have their own tests."""
 
     district: District
+
+    def own_number(self) -> int:
+        return 1
+
+    def own_signers(self) -> tuple[str, ...]:
+        return ("0xours", "0xnext")
 
     async def keep(self, proposal: BatchProposal) -> bytes:
         kept = KeptBatch(
@@ -208,3 +225,60 @@ def test_a_contract_that_does_not_carry_on_is_not_followed(district: District) -
     new.hashes.append(b"n" * 32)
     with pytest.raises(ChainRefused, match="does not name as its successor"):
         asyncio.run(watch(district, new).look())
+
+
+def raised(district: District) -> dict[str, str]:
+    rows = district.home.ask(alarms.current)
+    return {row.kind: alarms.sentence(row) for row in rows}
+
+
+def test_a_recovery_that_nobody_asked_for_raises_an_alarm_until_it_is_void(
+    district: District,
+) -> None:
+    blocks = Blocks(announced=("0xTHIEF", 1_800_000_000))
+    watching = watch(district, blocks)
+    for _ in range(2):
+        asyncio.run(watching.learn_position())
+        assert list(raised(district)) == [Alarm.RECOVERY_ANNOUNCED]
+    assert "0xTHIEF, good from 2027-01-15" in raised(district)[Alarm.RECOVERY_ANNOUNCED]
+    blocks.announced = None
+    asyncio.run(watching.learn_position())
+    assert raised(district) == {}
+
+
+def test_another_signer_on_the_chain_raises_an_alarm_but_our_next_key_does_not(
+    district: District,
+) -> None:
+    blocks = Blocks(signer="0xTHIEF")
+    asyncio.run(watch(district, blocks).learn_position())
+    assert list(raised(district)) == [Alarm.SIGNER_CHANGED]
+    blocks.signer, blocks.announced = "0xNEXT", ("0xNEXT", 1_800_000_000)
+    asyncio.run(watch(district, blocks).learn_position())
+    assert raised(district) == {}
+
+
+def run_once(watching: ChainWatch) -> None:
+    async def a_moment() -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(watching.run(every_seconds=10), 0.5)
+
+    asyncio.run(a_moment())
+
+
+def test_a_stuck_watch_raises_an_alarm_and_is_moved_on_by_the_operator(
+    district: District,
+) -> None:
+    """The office shows another batch than the chain has: nothing is booked, and the rest waits."""
+    event = replace(settled_in(3), entries=(BatchEntry(1, -60, 0, bytes(32)),))
+    watching = watch(district, Blocks(settled=[event]), shown_root=bytes(32))
+    run_once(watching)
+    assert "another one than the chain has" in raised(district)[Alarm.WATCH_STUCK]
+    assert district.home.ask(lambda session: session.get(ChainCheckpoint, 1)) is None
+    district.home.do(lambda session: pass_over(session, district.clock, round_id=ROUND))
+    assert district.home.ask(passed_over_minutes) == 0
+    run_once(watching)
+    assert raised(district) == {}
+    assert position(district) == 0
+    assert district.home.ask(passed_over_minutes) == -60
+    kept = district.home.ask(lambda session: session.get_one(ChainCheckpoint, 1))
+    assert kept.block_number == 5
