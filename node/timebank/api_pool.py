@@ -5,12 +5,13 @@ from uuid import UUID
 
 import msgspec
 from litestar import get, post
-from litestar.params import JSONBody
+from litestar.params import FromQuery, JSONBody
 
 from node.residents.rules import Role, Scope
 from node.timebank import pool
 from node.timebank.model import PoolMovement
 from node.web import idempotency
+from node.web.paging import PAGE_ROWS_DEFAULT, Cursor, PageRows
 from node.web.session import AnyRequest, house, require, require_for
 
 GRANTING_ROLES = (Role.SOCIAL_WORKER,)
@@ -33,6 +34,23 @@ async def show_pool(request: AnyRequest) -> dict[str, Any]:
     require(request)
     with house(request).database.read() as session:
         return {"minutes": pool.pool_minutes(session)}
+
+
+@get("/api/timebank/pool/movements")
+async def list_movements(
+    request: AnyRequest,
+    resident_id: FromQuery[UUID | None] = None,
+    limit: FromQuery[PageRows] = PAGE_ROWS_DEFAULT,
+    after: FromQuery[Cursor | None] = None,
+) -> dict[str, Any]:
+    """Who gave and who was granted, newest first: all for social workers, else one's own."""
+    if resident_id is None:
+        require(request, *GRANTING_ROLES)
+    else:
+        require_for(request, resident_id, Scope.TIMEBANK)
+    with house(request).database.read() as session:
+        found = pool.movements(session, resident_id=resident_id, limit=limit, after=after)
+        return {"data": [as_json(row) for row in found.rows], "next": found.next}
 
 
 @post("/api/timebank/donations")
@@ -87,4 +105,4 @@ def as_json(row: PoolMovement) -> dict[str, Any]:
     }
 
 
-routes = [show_pool, donate, grant]
+routes = [show_pool, list_movements, donate, grant]

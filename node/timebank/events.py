@@ -9,13 +9,14 @@ from node.kernel.events import Event
 
 @dataclass(frozen=True)
 class ExchangeRequested(Event):
-    """A resident asks a neighbour for help; the neighbour may answer until `answer_by`."""
+    """A resident asks for help, or offers it; the other may answer until `answer_by`."""
 
     exchange_id: UUID
     provider_id: UUID
     receiver_id: UUID
     minutes: int
     answer_by: datetime
+    by_provider: bool = False  # the receiver is asked, not the provider
 
 
 @dataclass(frozen=True)

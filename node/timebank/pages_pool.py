@@ -1,5 +1,7 @@
 """The donation pool's page: what is in it, giving to it, and granting from it."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +17,14 @@ from node.residents.model import Resident
 from node.residents.rules import Scope, clean_phone
 from node.timebank import pool, rules
 from node.timebank.api_pool import GRANTING_ROLES
+from node.timebank.model import PoolMovement
 from node.timebank.rules import Need, PoolAct
 from node.web.forms import Form
 from node.web.language import gettext as _
 from node.web.layout import page
 from node.web.session import AnyRequest, caller, house, require, require_subject
+
+FIGURES_DAYS = 365  # that the pool's public figures look back
 
 
 def needs() -> list[tuple[str, str]]:
@@ -99,13 +104,21 @@ async def grant(request: AnyRequest) -> Response[Any]:
     return Redirect("/timebank/pool", status_code=303)
 
 
+def _movements(session: Session, subject: UUID | None, *, is_all: bool) -> Sequence[PoolMovement]:
+    """The latest: a social worker's are everybody's, a resident's their own."""
+    return pool.movements(session, resident_id=None if is_all else subject).rows
+
+
 def _page(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str]:
     who = caller(request)
     may_grant, subject = who.has(*GRANTING_ROLES), who.subject
     may_give = subject is not None and who.may_act_for(subject, Scope.TIMEBANK)
     with house(request).database.read() as session:
-        rows = pool.movements(session, resident_id=None if may_grant else subject)
-        shown = rows if may_grant or may_give else []
+        shown = _movements(session, subject, is_all=may_grant) if may_grant or may_give else []
+        since = house(request).clock.now() - timedelta(days=FIGURES_DAYS)
+        given, granted = (
+            pool.figures(session, act, since=since) for act in (PoolAct.DONATE, PoolAct.GRANT)
+        )
         return page(
             request,
             "timebank/pool.html",
@@ -124,6 +137,9 @@ def _page(request: AnyRequest, form: Form, *, status: int = 200) -> Response[str
                 for row in shown
             ],
             acts={PoolAct.DONATE: _("given to the pool"), PoolAct.GRANT: _("granted")},
+            given=given,
+            granted=granted,
+            month_hours=rules.GRANTS_A_MONTH_MINUTES // 60,
             cap_hours=HOLDING_MAX_MINUTES // 60,
         )
 

@@ -5,21 +5,25 @@ there by itself (node/ledger/cap.py). A social worker grants from it and says wh
 kept. Always inside the caller's transaction.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.kernel.errors import BadInput, IdReused, NotAllowed, NotFound
+from node.kernel.events import record
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.ledger.cap import open_pool, pool_account, sweep_surplus
 from node.ledger.model import ACCOUNT, Unit
 from node.timebank import rules
+from node.timebank.events import MinutesGranted
 from node.timebank.model import PoolMovement
 from node.timebank.refusals import GrantsUsedUp, NotOwned
 from node.timebank.rules import Need, PoolAct
+from node.web.paging import PAGE_ROWS_DEFAULT, Page, page_of
 
 DONATED_REASON, GRANTED_REASON = "donated_to_pool", "granted_from_pool"
 
@@ -90,6 +94,7 @@ def grant(
     sweep_surplus(session, clock, account_id=account_id, refers_to=grant_id)
     row = _note(session, clock, grant_id, PoolAct.GRANT, resident_id, minutes, granted_by)
     row.need = need
+    record(session, MinutesGranted(grant_id, resident_id, minutes))
     return row
 
 
@@ -110,13 +115,34 @@ def granted_lately(session: Session, clock: Clock, resident_id: UUID) -> int:
 
 
 def movements(
-    session: Session, *, resident_id: UUID | None = None, limit: int = 50
-) -> list[PoolMovement]:
+    session: Session,
+    *,
+    resident_id: UUID | None = None,
+    limit: int = PAGE_ROWS_DEFAULT,
+    after: str | None = None,
+) -> Page[PoolMovement]:
     """What was given and granted, newest first; of one resident, or of all for the desk."""
-    rows = select(PoolMovement).order_by(PoolMovement.done_at.desc(), PoolMovement.id).limit(limit)
+    query = select(PoolMovement)
     if resident_id is not None:
-        rows = rows.where(PoolMovement.resident_id == resident_id)
-    return list(session.scalars(rows))
+        query = query.where(PoolMovement.resident_id == resident_id)
+    key = [PoolMovement.done_at, PoolMovement.id]
+    return page_of(session, query, key, limit=limit, after=after, is_newest_first=True)
+
+
+class Figures(NamedTuple):
+    """What everybody may know of the pool: how much, by and for how many people, no names."""
+
+    minutes: int
+    people: int
+
+
+def figures(session: Session, act: PoolAct, *, since: datetime) -> Figures:
+    """What was given, or granted, since a moment."""
+    minutes = func.coalesce(func.sum(PoolMovement.minutes), 0)
+    people = func.count(PoolMovement.resident_id.distinct())
+    query = select(minutes, people).where(PoolMovement.act == act, PoolMovement.done_at >= since)
+    found = session.execute(query).one()
+    return Figures(int(found[0]), int(found[1]))
 
 
 def _owned(session: Session, resident_id: UUID) -> int:

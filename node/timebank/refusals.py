@@ -21,3 +21,23 @@ class GrantsUsedUp(DomainError):
 class MoreThanAgreed(DomainError):
     code = "timebank.more_than_agreed"
     message = "Give the minutes really used: at least 1, at most the {held} that were agreed."
+
+
+class NotTrained(DomainError):
+    code = "timebank.not_trained"
+    message = "This help needs training or a certificate that the desk has seen: {service}."
+
+
+class TooLate(DomainError):
+    code = "timebank.too_late"
+    message = "The time for this answer is over. Please ask again."
+
+
+class AlreadyDecided(DomainError):
+    code = "timebank.already_decided"
+    message = "A social worker has decided this exchange; the decision stands."
+
+
+class TooManyListings(DomainError):
+    code = "timebank.too_many_listings"
+    message = "You have {limit} open offers and needs. Close one first."

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from node.kernel.errors import BadInput
@@ -12,6 +13,33 @@ EXCHANGE_MINUTES_MAX = 8 * 60  # of one exchange: a day's work; longer help is s
 POOL_MINUTES_MAX = 6_000  # of one gift to the pool, or one grant
 GRANTS_A_MONTH_MINUTES = 1_200  # to one resident from the pool: 20 hours
 GRANT_MONTH_DAYS = 30
+ANSWER_TIME = timedelta(days=14)  # who is asked may answer for so long, but not after the visit
+DELIVERY_TIME = timedelta(days=14)  # from the agreed moment (or the promise) to the visit
+CONFIRM_TIME = timedelta(days=14)  # then silence becomes a dispute, for a social worker to hear
+CONTEST_TIME = timedelta(days=30)  # after the payment, in which one may still say it was not so
+PLANNED_AHEAD_MAX = timedelta(days=90)
+WORDS_LENGTH_MAX = 1_000  # of what a side or a social worker says in a dispute
+NOTE_LENGTH_MAX = 200  # of a listing
+LISTING_TIME = timedelta(days=60)  # then it must be opened again: nothing stale is shown
+LISTINGS_MAX = 20  # open ones of one resident
+
+
+class Kind(StrEnum):
+    """What a listing says."""
+
+    OFFER = "offer"
+    NEED = "need"
+
+
+class DisputeReason(StrEnum):
+    """What is said to be wrong."""
+
+    NOT_COME = "not_come"
+    SHORTER = "shorter"
+    LONGER = "longer"
+    BELOW_STANDARD = "below_standard"
+    SILENCE = "silence"  # nobody said it: a confirmation never came
+    OTHER = "other"
 
 
 class Training(StrEnum):
@@ -124,15 +152,18 @@ SERVICES = _catalogue(
 
 
 class ExchangeState(StrEnum):
-    """Where an exchange stands. CAPTURED, DECLINED and CANCELLED are the end."""
+    """Where an exchange stands. DECLINED, CANCELLED and EXPIRED are the end; CAPTURED nearly."""
 
-    REQUESTED = "requested"
+    REQUESTED = "requested"  # by the one who would be helped
+    OFFERED = "offered"  # by the one who would help
     ACCEPTED = "accepted"
     DELIVERED = "delivered"
     CAPTURED = "captured"
     DECLINED = "declined"
     CANCELLED = "cancelled"
     DISPUTED = "disputed"
+    CONTESTED = "contested"  # in dispute, though it was paid
+    EXPIRED = "expired"
 
 
 class Act(StrEnum):
@@ -153,6 +184,7 @@ class Side(StrEnum):
     PROVIDER = "provider"
     RECEIVER = "receiver"
     ARBITER = "arbiter"
+    HOUSE = "house"  # nobody acted: a time ran out
 
 
 @dataclass(frozen=True)
@@ -172,11 +204,16 @@ MOVES: Mapping[tuple[ExchangeState, Act], Move] = {
     (_S.REQUESTED, _A.ACCEPT): Move(_S.ACCEPTED, _PROVIDER),
     (_S.REQUESTED, _A.DECLINE): Move(_S.DECLINED, _PROVIDER),
     (_S.REQUESTED, _A.CANCEL): Move(_S.CANCELLED, _RECEIVER),
+    (_S.OFFERED, _A.ACCEPT): Move(_S.ACCEPTED, _RECEIVER),
+    (_S.OFFERED, _A.DECLINE): Move(_S.DECLINED, _RECEIVER),
+    (_S.OFFERED, _A.CANCEL): Move(_S.CANCELLED, _PROVIDER),
     (_S.ACCEPTED, _A.CANCEL): Move(_S.CANCELLED, _EITHER),
     (_S.ACCEPTED, _A.DELIVER): Move(_S.DELIVERED, _PROVIDER),
     (_S.DELIVERED, _A.CONFIRM): Move(_S.CAPTURED, _EITHER),
     (_S.DELIVERED, _A.DISPUTE): Move(_S.DISPUTED, _EITHER),
     (_S.DISPUTED, _A.SETTLE): Move(_S.CAPTURED, _ARBITER),
+    (_S.CAPTURED, _A.DISPUTE): Move(_S.CONTESTED, _EITHER),
+    (_S.CONTESTED, _A.SETTLE): Move(_S.CAPTURED, _ARBITER),
 }
 """The whole life. A verdict of no minutes means CANCELLED; a first confirmation changes no state.
 
@@ -184,6 +221,26 @@ The receiver's minutes are held exactly in ACCEPTED, DELIVERED and DISPUTED.
 """
 
 HELD_STATES = frozenset({_S.ACCEPTED, _S.DELIVERED, _S.DISPUTED})
+
+
+LAPSES: Mapping[ExchangeState, ExchangeState] = {
+    _S.REQUESTED: _S.EXPIRED,
+    _S.OFFERED: _S.EXPIRED,
+    _S.ACCEPTED: _S.EXPIRED,
+    _S.DELIVERED: _S.DISPUTED,
+}
+"""What becomes of an exchange on which nobody acts in time."""
+
+
+def lapses_at(
+    state: ExchangeState, *, since: datetime, planned_at: datetime | None
+) -> datetime | None:
+    """Until when the next act on an exchange is awaited; None where none is."""
+    if state in (_S.REQUESTED, _S.OFFERED):
+        return min(since + ANSWER_TIME, planned_at or since + ANSWER_TIME)
+    if state is _S.ACCEPTED:
+        return max(since, planned_at or since) + DELIVERY_TIME
+    return since + CONFIRM_TIME if state is _S.DELIVERED else None
 
 
 def possible_acts(state: ExchangeState, side: Side) -> tuple[Act, ...]:
@@ -204,6 +261,12 @@ def check_request(*, service: str, minutes: int, same_person: bool) -> None:
         raise BadInput(field="provider_id", problem="nobody helps themselves for minutes")
     if not 0 < minutes <= EXCHANGE_MINUTES_MAX or minutes % STEP_MINUTES:
         raise NotInSteps(step=STEP_MINUTES, limit=EXCHANGE_MINUTES_MAX)
+
+
+def check_planned(planned_at: datetime | None, *, now: datetime) -> None:
+    """Refuse a moment that has passed, or that nobody can promise yet."""
+    if planned_at is not None and not now < planned_at <= now + PLANNED_AHEAD_MAX:
+        raise BadInput(field="planned_at", problem="a moment within the next ninety days")
 
 
 def check_pool_minutes(minutes: int) -> None:

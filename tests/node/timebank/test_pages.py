@@ -11,6 +11,7 @@ from node.kernel.ids import new_id
 from node.residents.pages import routes as residents_routes
 from node.residents.rules import Role
 from node.timebank import pages, rules
+from node.timebank.words import act_names, state_names
 from node.web import language
 from tests.node.web.client import ClientHouse, house_at
 
@@ -99,12 +100,14 @@ def test_a_dispute_reaches_the_social_worker(house: ClientHouse) -> None:
     press(house, path, "accept")
     press(house, path, "deliver", minutes="60")
     house.open_browser(elder)
-    press(house, path, "dispute")
+    press(house, path, "dispute", reason="shorter", words="Half an hour, no more.")
     assert "kept back until" in house.client.get(path).text
     house.open_browser(house.resident("Worker", Role.SOCIAL_WORKER))
     assert path in house.client.get("/timebank").text
     assert press(house, path, "settle", minutes="999").status_code == 422
-    assert press(house, path, "settle", minutes="0").status_code == 303
+    assert press(house, path, "settle", minutes="0").status_code == 422  # no reason given
+    ruling = {"minutes": "0", "verdict": "Nobody was at home."}
+    assert press(house, path, "settle", **ruling).status_code == 303
     assert "called off" in house.client.get(path).text
 
 
@@ -114,5 +117,5 @@ def test_everything_shown_has_chinese_words() -> None:
         assert words.get(kind.title)
         assert words.get(kind.standard)
     assert all(words.get(rules.needed_state(act)) for act in rules.Act)
-    assert set(pages.state_names()) == set(rules.ExchangeState)
-    assert set(pages.act_names()) == set(rules.Act)
+    assert set(state_names()) == set(rules.ExchangeState)
+    assert set(act_names()) == set(rules.Act)

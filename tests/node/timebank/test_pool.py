@@ -108,7 +108,7 @@ def test_minutes_go_from_a_neighbour_through_the_pool_to_an_elder(
     assert minutes_of(database, ELDER) == 60
     with database.read() as session:
         assert pool.pool_minutes(session) == 40
-        assert len(pool.movements(session)) == 2
+        assert len(pool.movements(session).rows) == 2
         assert audit_ledger(session).ok
     with pytest.raises(IdReused):
         donate(database, clock, 99)

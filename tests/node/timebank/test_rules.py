@@ -1,5 +1,7 @@
 """Rounding for any minutes, and a life in which every held minute has a way out."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from node.timebank import rules
 from node.timebank.refusals import MoreThanAgreed, NotInSteps
 from node.timebank.rules import MOVES, STEP_MINUTES, Act, ExchangeState, Side
 
-ENDS = {ExchangeState.CAPTURED, ExchangeState.DECLINED, ExchangeState.CANCELLED}
+ENDS = {ExchangeState.DECLINED, ExchangeState.CANCELLED, ExchangeState.EXPIRED}
 
 
 @pytest.mark.parametrize(
@@ -47,11 +49,29 @@ def test_a_request_names_a_known_service_and_somebody_else() -> None:
 
 
 def test_every_state_has_a_way_to_an_end() -> None:
-    reaches_end = set(ENDS)
+    reaches_end = {*ENDS, ExchangeState.CAPTURED}
     for _ in ExchangeState:
         reaches_end |= {state for (state, _), move in MOVES.items() if move.to in reaches_end}
     assert reaches_end == set(ExchangeState)
     assert not [state for state, _ in MOVES if state in ENDS]
+    assert [act for state, act in MOVES if state is ExchangeState.CAPTURED] == [Act.DISPUTE]
+
+
+def test_nothing_waits_for_ever() -> None:
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    soon, late = now + timedelta(hours=5), now + timedelta(days=60)
+    waiting = {state for state, _ in MOVES} - {
+        ExchangeState.CAPTURED,
+        ExchangeState.DISPUTED,  # an arbiter's list
+        ExchangeState.CONTESTED,
+    }
+    assert set(rules.LAPSES) == waiting
+    for state in ExchangeState:
+        ends = rules.lapses_at(state, since=now, planned_at=None)
+        assert (ends is not None) == (state in waiting)
+    assert rules.lapses_at(ExchangeState.REQUESTED, since=now, planned_at=soon) == soon
+    ends = rules.lapses_at(ExchangeState.ACCEPTED, since=now, planned_at=late)
+    assert ends == late + rules.DELIVERY_TIME
 
 
 def test_only_an_arbiter_settles_and_does_nothing_else() -> None:

@@ -20,7 +20,7 @@ from node.ledger import service as ledger
 from node.ledger.audit import audit_ledger
 from node.ledger.model import Account, Unit
 from node.ledger.refusals import InsufficientBalance
-from node.timebank import rules, service
+from node.timebank import rules, service, statement
 from node.timebank.events import ExchangeConfirmed
 from node.timebank.model import Exchange, ExchangeStep
 from node.timebank.refusals import MoreThanAgreed
@@ -219,7 +219,7 @@ def test_a_statement_ends_in_the_balance(desk: Desk) -> None:
         desk.act(hour, Act.CONFIRM, BY_ELDER)
         desk.act(hour, Act.CONFIRM, BY_NEIGHBOUR)
     with desk.database.read() as session:
-        lines = service.statement(session, ELDER)
+        lines = statement.lines(session, ELDER)
     assert [(line.amount_minutes, line.balance_minutes) for line in lines] == [
         (-30, -90),
         (-60, -60),
