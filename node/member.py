@@ -37,7 +37,6 @@ from node.peer.client import SIZE_OPTIONS, GrpcPeers
 from node.peer.servicer import GrpcPeerServicer, Inbox
 from node.peer.tls import TlsMaterial, server_credentials
 from node.settings import Settings
-from node.settlement import rotation
 from node.settlement.rounds import SettlementRounds
 from node.settlement.watch import ChainWatch
 from protos.peer_pb2_grpc import add_PeerServicer_to_server
@@ -90,7 +89,6 @@ class MemberServices:
             verify=self._answers.has_signed,
             directory=lambda: self._membership.directory,
             settlement_key=membership.keys.settlement_private_key,
-            signers=lambda: rotation.signers(self._membership.keys),
         )
         self._loop = MembershipLoop(
             membership,
