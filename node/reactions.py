@@ -20,6 +20,7 @@ from node.forecast.events import HelpersNeeded, HelpersNotNeeded
 from node.kernel.events import Event, Reactions
 from node.kernel.ports import Clock
 from node.notices import telling
+from node.points import clawback
 from node.points import service as points
 from node.repairs import service as repairs
 from node.repairs.events import (
@@ -33,7 +34,7 @@ from node.repairs.events import (
 )
 from node.residents.events import ConsentWithdrawn, ProxyAgreed, ResidentErased
 from node.timebank import calls
-from node.timebank.events import ExchangeConfirmed
+from node.timebank.events import ExchangeConfirmed, ExchangeCorrected
 
 
 def report_work(session: Session, clock: Clock, event: Event) -> None:
@@ -61,6 +62,7 @@ REACTIONS: Reactions = {
     RepairReopened: [telling.repair_reopened, tasks.hear_reported],
     RepairRated: [points.award_for_repair],
     ExchangeConfirmed: [points.award_for_exchange, telling.hours_paid],
+    ExchangeCorrected: [clawback.correct_for_exchange],
     HelpersNeeded: [calls.call_for_helpers, telling.helpers_needed],
     HelpersNotNeeded: [calls.end_call],
     MotionProposed: [points.check_rule_change],

@@ -30,6 +30,7 @@ from node.notices import running as notices
 from node.points import shelf
 from node.repairs import deadlines
 from node.repairs.rules import CATEGORIES
+from node.timebank import lapsing
 
 SWEEP_SECONDS = 60.0  # between two looks for what has expired
 FORECAST_RETRY_SECONDS = 3_600.0  # after one that failed: it costs this machine a minute
@@ -144,6 +145,7 @@ async def _sweep(node: Node) -> None:
     def expire(session: Session) -> None:
         ledger.expire_holds(session, node.clock)
         shelf.release_overdue(session, node.clock)
+        lapsing.lapse_overdue(session, node.clock)
         deadlines.escalate_overdue(session, node.clock)
         home.expire_passes(session, node.clock)
         voting.sweep(session, node.clock)
