@@ -8,10 +8,9 @@ from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 
 from node.council import archive, proxies, roll, sealing, voting
-from node.council.access import DESK_ROLES, Casting, casting, recorder
+from node.council.access import DESK_ROLES, casting, recorder
 from node.council.electorates import Choice
-from node.council.model import Ballot, Vote, VotingProxy
-from node.council.model_secret import SealedBallot
+from node.council.model import Vote, VotingProxy
 from node.council.rules import VoteKind
 from node.kernel.errors import NotAllowed
 from node.residents.rules import Role
@@ -40,35 +39,14 @@ async def cast(
     """Put in one ballot: the voter's own, at the desk, or under a written proxy (`holder_id`)."""
     put = casting(require(request), named=data.voter_id, holder_id=data.holder_id)
     ballot_id = idempotency.key(request)
-    receipt = await put_in(request, motion_id, ballot_id, put, data.choice)
-    return {"id": str(ballot_id), "receipt": receipt, "channel": put.channel.value}
-
-
-async def put_in(
-    request: AnyRequest, motion_id: UUID, ballot_id: UUID, put: Casting, choice: Choice
-) -> str:
-    """One ballot into whichever vote runs, open or secret; returns the voter's receipt."""
-    node = house(request)
-    with node.database.read() as session:
-        vote = voting.open_vote(session, motion_id)
-        is_secret = vote is not None and vote.is_secret
-        is_secret = is_secret or session.get(SealedBallot, ballot_id) is not None
-    if is_secret:
-        sealed = await sealing.cast(
-            node, ballot_id=ballot_id, motion_id=motion_id, choice=choice, **put._asdict()
-        )
-        return sealed.tracker
-    ballot: Ballot = await node.database.run(
-        lambda session: voting.cast(
-            session,
-            node.clock,
-            ballot_id=ballot_id,
-            motion_id=motion_id,
-            choice=choice,
-            **put._asdict(),
-        )
+    receipt = await sealing.vote(
+        house(request),
+        ballot_id=ballot_id,
+        motion_id=motion_id,
+        choice=data.choice,
+        **put._asdict(),
     )
-    return ballot.receipt
+    return {"id": str(ballot_id), "receipt": receipt, "channel": put.channel.value}
 
 
 @post("/api/council/motions/{motion_id:uuid}/close", status_code=200)

@@ -61,6 +61,20 @@ def make_key() -> Key:
         return Key(public.read_text().strip(), private.read_text().strip())
 
 
+def check_key(key: Key) -> None:
+    """Refuse a private key that is not the other half: its share would spoil the count for good.
+
+    The tool makes a share with any key, so the key first opens a vote of one that is made for it.
+    """
+    if len(key.private.encode()) > KEY_BYTES_MAX:
+        raise SecretRefused(problem="this is no private key of a trustee")
+    trial = prepare(voters=1, public_keys=[key.public])
+    ballot = seal(uuid=trial.uuid, base=trial.base, code=trial.codes[0], choice=Choice.YES)
+    sealed = end(uuid=trial.uuid, base=trial.base, ballots=[ballot])
+    share = decrypt(uuid=trial.uuid, sealed=sealed, private_key=key.private, number=1)
+    open_sum(uuid=trial.uuid, sealed=sealed, shares=[json.dumps({"number": 1, "share": share})])
+
+
 def prepare(*, voters: int, public_keys: Sequence[str]) -> Prepared:
     """Make an election for so many voters, which all of these trustees must open together."""
     with _folder() as folder:
@@ -129,14 +143,11 @@ def end(*, uuid: str, base: bytes, ballots: Sequence[str]) -> bytes:
 
 def decrypt(*, uuid: str, sealed: bytes, private_key: str, number: int) -> str:
     """A trustee's part of the decryption, with the proof that it is honest."""
-    if len(private_key.encode()) > KEY_BYTES_MAX:
-        raise SecretRefused(problem="this is no private key of a trustee")
     with _folder() as folder:
         (folder / f"{uuid}.bel").write_bytes(sealed)
         (folder / "key").write_text(private_key)
-        return _run(
-            folder, "election", "decrypt", "--privkey", "key", "--trustee-id", str(number)
-        ).strip()
+        named = ("--privkey", "key", "--trustee-id", str(number))
+        return _run(folder, "election", "decrypt", *named).strip()
 
 
 def open_sum(*, uuid: str, sealed: bytes, shares: Sequence[str]) -> tuple[bytes, dict[Choice, int]]:

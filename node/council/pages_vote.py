@@ -9,9 +9,9 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from node.council import archive, motions, proxies, roll, rules, voting, words
+from node.council import archive, motions, proxies, roll, rules, sealing, voting, words
 from node.council.access import DESK_ROLES, casting, recorder
-from node.council.api_voting import grantor, put_in
+from node.council.api_voting import grantor
 from node.council.electorates import Choice
 from node.council.model import Vote, VotingProxy
 from node.council.refusals import HolderUnknown
@@ -49,7 +49,13 @@ async def cast(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[Any]:
         return _ballot_page(request, motion_id, form, chosen=choice)
     try:
         put = casting(who, named=named, holder_id=None)
-        receipt = await put_in(request, motion_id, form.id, put, choice)
+        receipt = await sealing.vote(
+            house(request),
+            ballot_id=form.id,
+            motion_id=motion_id,
+            choice=choice,
+            **put._asdict(),
+        )
     except NotAllowed:
         raise
     except DomainError as refusal:

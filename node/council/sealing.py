@@ -6,7 +6,7 @@ outcome to one short command. A crash in between leaves nothing half done: the a
 
 import asyncio
 import secrets
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -14,11 +14,19 @@ from sqlalchemy.orm import Session
 from node.council import belenios, motions, secret, service, voting
 from node.council.belenios import Key
 from node.council.electorates import Choice
-from node.council.model import Motion, Vote
+from node.council.model import Ballot, Motion, Vote
 from node.council.model_secret import SealedBallot, VotingCode
-from node.council.refusals import RollChanged, SecretToolMissing, VoteStillOpen
+from node.council.refusals import (
+    AlreadyVoted,
+    CoOwnerVoted,
+    NotOnRoll,
+    RollChanged,
+    SecretToolMissing,
+    VoteStillOpen,
+)
 from node.council.rules import Channel, Step
 from node.kernel.db import Database
+from node.kernel.errors import DomainError
 from node.kernel.ports import Clock
 
 DRAWS_MAX = 8  # how often two voters may draw the same code in the same moment
@@ -84,6 +92,44 @@ async def open_vote(office: Office, *, motion_id: UUID, taken_by: UUID | None = 
         )
     )
     return opened
+
+
+async def vote(
+    office: Office,
+    *,
+    ballot_id: UUID,
+    motion_id: UUID,
+    voter_id: UUID,
+    choice: Choice,
+    channel: Channel,
+    holder_id: UUID | None = None,
+    recorded_by: UUID | None = None,
+) -> str:
+    """One ballot into whichever vote runs, open or secret; returns the voter's receipt."""
+    put: dict[str, Any] = {
+        "ballot_id": ballot_id,
+        "motion_id": motion_id,
+        "voter_id": voter_id,
+        "choice": choice,
+        "channel": channel,
+        "holder_id": holder_id,
+        "recorded_by": recorded_by,
+    }
+
+    def open_ballot(session: Session) -> Ballot | DomainError | None:
+        """Refusals that come before anything was written are handed back, not raised: raised
+        inside the write path, one would make everybody's ballots of that moment run twice."""
+        if secret.is_secret(session, motion_id=motion_id, ballot_id=ballot_id):
+            return None
+        try:
+            return voting.cast(session, office.clock, **put)
+        except (AlreadyVoted, CoOwnerVoted, NotOnRoll) as refusal:
+            return refusal
+
+    answer: Ballot | DomainError | None = await office.database.run(open_ballot)
+    if isinstance(answer, DomainError):
+        raise answer
+    return answer.receipt if answer is not None else (await cast(office, **put)).tracker
 
 
 async def cast(
@@ -219,6 +265,7 @@ async def give_share(office: Office, *, trustee_id: UUID, private_key: str) -> N
     with office.database.read() as session:
         trustee = secret.find_trustee(session, trustee_id)
         motion_id, number, is_done = trustee.motion_id, trustee.number, trustee.share is not None
+        public_key = trustee.public_key
         vote_id = service.binding_vote_id(motion_id)
         found = secret.election(session, vote_id)
         uuid, sealed = found.uuid, found.sealed
@@ -229,6 +276,7 @@ async def give_share(office: Office, *, trustee_id: UUID, private_key: str) -> N
         if sealed is None:
             raise VoteStillOpen
     if not is_done:
+        await asyncio.to_thread(belenios.check_key, Key(public_key, private_key))
         share = await asyncio.to_thread(
             belenios.decrypt, uuid=uuid, sealed=sealed, private_key=private_key, number=number
         )

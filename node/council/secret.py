@@ -121,6 +121,12 @@ def election(session: Session, vote_id: UUID) -> SecretElection:
     return found
 
 
+def is_secret(session: Session, *, motion_id: UUID, ballot_id: UUID) -> bool:
+    """Does this ballot belong to a secret vote: the one that runs, or one that has it already?"""
+    running = voting.open_vote(session, motion_id)
+    return running.is_secret if running else session.get(SealedBallot, ballot_id) is not None
+
+
 def any_code(session: Session, vote_id: UUID, *, chance: float) -> VotingCode:
     """A code that nobody has, drawn by `chance` from 0 to 1."""
     free = (VotingCode.vote_id == vote_id, VotingCode.taken_as.is_(None))

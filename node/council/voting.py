@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from node.council import motions, proxies, roll, rules
@@ -32,12 +32,18 @@ from node.council.refusals import (
     VoteStillOpen,
     VotingEnded,
 )
+from node.council.roll import Voter
 from node.council.rules import Channel, Step, VoteKind
 from node.kernel.errors import BadInput, IdReused, WrongState
 from node.kernel.events import record
 from node.kernel.ports import Clock
 
 SALT_BYTES = 16
+_LINE_AND_VOTER = (  # a line of the roll and who has voted for its unit, in one look
+    select(RollEntry.unit, RollEntry.area_centiares, Ballot.voter_id)
+    .outerjoin(Ballot, (Ballot.vote_id == RollEntry.vote_id) & (Ballot.unit == RollEntry.unit))
+    .where(RollEntry.vote_id == bindparam("vote"), RollEntry.voter_id == bindparam("voter"))
+)
 
 
 class Published(NamedTuple):
@@ -167,22 +173,22 @@ def enter_ballot(
     return ballot
 
 
-def may_vote(session: Session, vote: Vote, voter_id: UUID) -> RollEntry:
+def may_vote(session: Session, vote: Vote, voter_id: UUID) -> Voter:
     """The voter's line of the roll; refuses who is not on it, and whose unit has voted."""
-    line = roll.entry(session, vote_id=vote.id, voter_id=voter_id)
-    if line is None:
+    found = session.execute(_LINE_AND_VOTER, {"vote": vote.id, "voter": voter_id}).first()
+    if found is None:
         raise NotOnRoll
-    voted = voter_of_unit(session, vote_id=vote.id, unit=line.unit)
+    unit, area_centiares, voted = found
     if voted is not None:
         raise AlreadyVoted if voted == voter_id else CoOwnerVoted
-    return line
+    return Voter(voter_id, unit, area_centiares)
 
 
 def running_vote(session: Session, clock: Clock, motion_id: UUID) -> Vote:
     """The vote that takes ballots now; refuses before it, after it, and while it is counted."""
-    motions.find(session, motion_id)
     vote = open_vote(session, motion_id)
     if vote is None:
+        motions.find(session, motion_id)
         raise NoOpenVote
     if vote.counting_since is not None:
         raise VoteBeingCounted
