@@ -21,6 +21,9 @@ from contracts.terms import BatchSettled, ChainRefused, ChainUnavailable
 
 FORMAT = "linli/proof/v1"
 STATEMENT_CONTEXT = b"linli/statement/v1\0"
+BATCH_CONTEXT = b"linli/batch/v1\0"
+SIGNATURE_BYTES = 64
+LEAVES_MAX = 4_096  # under one signature
 FILE_BYTES_MAX = 4_000_000
 EXIT_REFUSED = 2
 _VARINT, _BYTES = 0, 2
@@ -126,10 +129,31 @@ def _climb(content: bytes, path: Sequence[Any]) -> bytes:
 def _check_signature(proof: Any, side: str, name: str, payload: bytes) -> None:
     key = bytes.fromhex(proof["signing_keys"][name])
     signature = bytes.fromhex(proof["statement"][f"{side}_signature"])
+    signed = STATEMENT_CONTEXT + payload
+    if len(signature) > SIGNATURE_BYTES:  # one signature over many: its root, and the way there
+        signed = BATCH_CONTEXT + _root_above(signed, signature[SIGNATURE_BYTES:])
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, STATEMENT_CONTEXT + payload)
+        Ed25519PublicKey.from_public_bytes(key).verify(signature[:SIGNATURE_BYTES], signed)
     except InvalidSignature:
         raise ProofWrong(f"{name} has not signed the statement with that key.") from None
+
+
+def _root_above(leaf: bytes, path: bytes) -> bytes:
+    """Where a signature over many leads from one: leaf number, tree's width, hashes upwards."""
+    index, width = int.from_bytes(path[:2], "big"), int.from_bytes(path[2:4], "big")
+    hashes = [path[at : at + 32] for at in range(4, len(path), 32)]
+    if not 0 <= index < width <= LEAVES_MAX or any(len(one) != 32 for one in hashes):
+        raise ProofWrong("A signature over many leads nowhere.")
+    current = hashlib.sha256(b"\x00" + leaf).digest()
+    while width > 1:
+        if index ^ 1 < width:
+            neighbour = hashes.pop(0)  # an IndexError says that the path is too short
+            pair = neighbour + current if index & 1 else current + neighbour
+            current = hashlib.sha256(b"\x01" + pair).digest()
+        index, width = index // 2, (width + 1) // 2
+    if hashes:
+        raise ProofWrong("A signature over many has more hashes than its tree.")
+    return current
 
 
 def _statement(payload: bytes) -> dict[str, Any]:

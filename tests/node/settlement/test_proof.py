@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.terms import BatchSettled
-from node.kernel import merkle
+from node.kernel import merkle, signing
 from node.kernel.ids import derived_id
 from node.peer import wire
 from node.settlement import proof, service
@@ -180,6 +180,36 @@ def test_a_changed_proof_proves_nothing(district: District, change: str) -> None
     CHANGES[change](changed)
     with pytest.raises(ProofWrong):
         verify(changed, event)
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 64, 100])
+def test_a_statement_signed_among_many_is_proven_as_well(district: District, count: int) -> None:
+    """What leaves together may share one signature: longer than 64 bytes, and as good."""
+    event = settle(district)
+    found = proven(district.home)
+    payload = bytes.fromhex(found["statement"]["payload"])
+    others = [number.to_bytes(4, "big") for number in range(count - 1)]
+    for place in sorted({0, count // 2, count - 1}):
+        signatures = signing.sign_many(
+            district.home.key,
+            context=signing.STATEMENT,
+            payloads=[*others[:place], payload, *others[place:]],
+        )
+        signature = signatures[place]
+        assert len(signature) > signing.SIGNATURE_BYTES
+        found["statement"]["debtor_signature"] = signature.hex()
+        assert verify(found, event).minutes == 32
+        for wrong in (
+            signature[:-1],
+            signature + bytes(32),
+            signature[:64] + signature[96:],
+            signature[:66] + b"\0\0" + signature[68:],
+            signatures[place - 1] if count > 1 else b"",
+            signature[:64],
+        ):
+            found["statement"]["debtor_signature"] = wrong.hex()
+            with pytest.raises(ProofWrong):
+                verify(found, event)
 
 
 def test_the_chain_decides(district: District) -> None:
