@@ -1,16 +1,22 @@
 """Small reads that pages make thousands of times a second, past all of a session's ceremony.
 
 For the few that every request asks: who is calling, which rows are on this page. Each thread keeps
-one connection for them, and every glance sees what was committed when it looked.
+one connection for them, and every glance sees what was committed when it looked. What was found
+may be `kept`: SQLite says with one number whether anybody has committed since.
 """
 
 import threading
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, event
 
 from node.kernel.db import Database
 from node.kernel.statements import POSTGRESQL, Found, Prepared
+
+T = TypeVar("T")
+KEPT_MAX = 2_000  # answers a thread remembers between two commits
+_ANSWERS = "linli.answers"
 
 _threads = threading.local()
 _lock = threading.Lock()
@@ -26,6 +32,31 @@ def glance(database: Database, asked: Prepared, **values: Any) -> Found:
     except Exception:  # a server that was restarted, say
         _forget(engine, connection)
         return _rows(_connection(engine), asked, values)
+
+
+def kept(database: Database, key: Hashable, make: Callable[[], T]) -> T:
+    """What `make` returns, or what it returned for this key, if nobody has committed since.
+
+    The number is read before `make` looks, so an answer is never older than it. PostgreSQL has no
+    such number: there every question is asked anew.
+    """
+    connection = _connection(database.reader_engine)
+    if connection.dialect.name == POSTGRESQL:
+        return make()
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA data_version")
+    [version] = cursor.fetchone() or [None]
+    cursor.close()
+    known = connection.info.get(_ANSWERS)
+    if known is None or known[0] != version:
+        known = connection.info[_ANSWERS] = (version, {})
+    answers: dict[Hashable, T] = known[1]
+    if key in answers:
+        return answers[key]
+    made = make()
+    if len(answers) < KEPT_MAX:
+        answers[key] = made
+    return made
 
 
 def _rows(connection: Connection, asked: Prepared, values: dict[str, Any]) -> Found:

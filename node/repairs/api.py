@@ -3,8 +3,10 @@
 Every refusal also carries `error`, the member that older clients read.
 """
 
+from typing import Any
+
 import msgspec
-from litestar import delete, get, post, put
+from litestar import MediaType, Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.orm import Session
 
@@ -84,7 +86,7 @@ async def list_requests(
     limit: FromQuery[int] = rules.PAGE_SIZE_DEFAULT,
     status: FromQuery[Status | None] = None,
     after: FromQuery[int | None] = None,
-) -> RepairPage:
+) -> Response[RepairPage]:
     """A page of requests, oldest first: all of them for staff, a resident's own for a resident.
 
     By `page` number, or, at the same price however far, those that follow `after`: the `next` of
@@ -98,7 +100,7 @@ async def list_requests(
     if after is not None and not 0 <= after <= rules.NUMBER_MAX:
         raise BadInput(field="after", problem="send back the `next` of a page, unchanged")
     reporter_id = whose(request, who)
-    return reading.page(
+    body = reading.page_as_json(
         house(request).database,
         number=page,
         limit=limit,
@@ -106,6 +108,8 @@ async def list_requests(
         reporter_id=reporter_id,
         after=after,
     )
+    answer: Response[Any] = Response(body, media_type=MediaType.JSON)
+    return answer
 
 
 @get("/api/repairs/similar")

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 
 from node.kernel.db import Database
-from node.kernel.glance import glance
+from node.kernel.glance import glance, kept
 from node.kernel.ports import Clock
 from node.kernel.statements import Prepared
 from node.residents import rules
@@ -30,7 +30,8 @@ _HELD = Prepared(_held)
 
 def holder(database: Database, clock: Clock, secret: str) -> Access | None:
     """What a secret opens now; None for an unknown, expired or revoked one."""
-    rows = glance(database, _HELD, digest=rules.digest(secret))
+    digest = rules.digest(secret)
+    rows = kept(database, ("holder", digest), lambda: glance(database, _HELD, digest=digest))
     if not rows:
         return None
     token_id, resident_id, role, expires_at, revoked_at, _granted = rows[0]
