@@ -1,4 +1,4 @@
-"""Every figure of docs/benchmarks.md about exchange, ledger and contract, in one run.
+"""Every figure of docs/benchmarks.md about exchange, ledger, contract and repairs, in one run.
 
 python -m bench [--rounds N] [--seconds S] [--entries N] [--only WORD]
 
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import contract, exchange, ledger
+from bench import contract, exchange, ledger, repairs
 from bench.figures import Figure, Skipped
 from bench.postgres import Missing, postgres
 
@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement, in turns")
     parser.add_argument("--seconds", type=float, default=3.0, help="of one load")
     parser.add_argument("--entries", type=int, default=1_000_000, help="in the long books")
+    parser.add_argument("--tickets", type=int, default=1_000_000, help="in the long board")
     parser.add_argument("--only", default="", metavar="WORD", help="part of a group's name")
     arguments = parser.parse_args()
     rounds, seconds = arguments.rounds, arguments.seconds
@@ -36,6 +37,9 @@ def main() -> int:
         "growth": lambda folder: [
             exchange.growth(folder, entries=arguments.entries, seconds=seconds, rounds=rounds)
         ],
+        "repairs": lambda folder: repairs.figures(
+            folder, seconds=seconds, rounds=rounds, tickets=arguments.tickets
+        ),
     }
     for name, measure in groups.items():
         if arguments.only in name:
