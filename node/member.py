@@ -36,7 +36,9 @@ from node.peer.answers import Answers
 from node.peer.client import SIZE_OPTIONS, GrpcPeers
 from node.peer.servicer import GrpcPeerServicer, Inbox
 from node.peer.tls import TlsMaterial, server_credentials
+from node.peer.witnessed import WitnessedPeers
 from node.settings import Settings
+from node.settlement import rotation
 from node.settlement.rounds import SettlementRounds
 from node.settlement.watch import ChainWatch
 from protos.peer_pb2_grpc import add_PeerServicer_to_server
@@ -89,6 +91,7 @@ class MemberServices:
             verify=self._answers.has_signed,
             directory=lambda: self._membership.directory,
             settlement_key=membership.keys.settlement_private_key,
+            signers=lambda: rotation.signers(self._membership.keys),
         )
         self._loop = MembershipLoop(
             membership,
@@ -110,7 +113,7 @@ class MemberServices:
         relay = Relay(
             node.database,
             node.clock,
-            self._peers,
+            WitnessedPeers(self._peers, node.database, node.clock),
             open_question=lambda sealed: wire.decode(sealed.payload),
             apply_answer=self._answers.apply,
             prepare=self._answers.prepare_answers,

@@ -5,7 +5,7 @@ while `rise` starts again over the file as it stands.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +32,7 @@ from node.peer.answers import Answers
 from node.peer.book import KnownPeer, PeerBook
 from node.peer.seal import Ed25519Sealer
 from node.peer.servicer import Inbox
+from node.peer.witnessed import WitnessedPeers
 from node.reactions import REACTIONS
 from node.settlement.rounds import SettlementRounds
 from node.settlement.watch import ChainWatch
@@ -84,8 +85,11 @@ class MortalDatabase(Database):
             raise Died
         return answer
 
-    async def run(self, command: Command[T]) -> T:
-        """`write` for async code: what it does has happened when it returns."""
+    async def run(self, command: Command[T], *, needs: Sequence[Any] = ()) -> T:
+        """`write` for async code: what it does has happened when it returns.
+
+        What it `needs` is read when it is looked at: there is no batch to read it for.
+        """
         return self.write(command).result()
 
 
@@ -283,7 +287,9 @@ class Town(Place):
         return Relay(
             self.database,
             self.district.clock,
-            Wire(self.name, self.book, self.network),
+            WitnessedPeers(
+                Wire(self.name, self.book, self.network), self.database, self.district.clock
+            ),
             open_question=lambda sealed: wire.decode(sealed.payload),
             apply_answer=self.answers.apply,
             prepare=self.answers.prepare_answers,

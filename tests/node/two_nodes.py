@@ -41,6 +41,7 @@ from node.peer.book import KnownPeer, PeerBook
 from node.peer.seal import Ed25519Sealer, open_sealed
 from node.peer.servicer import Inbox
 from node.peer.wire import Unreadable
+from node.peer.witnessed import WitnessedPeers
 from node.settlement.service import audit_receipts
 
 T = TypeVar("T")
@@ -95,7 +96,9 @@ class Side:
         self.relay = Relay(
             self.database,
             self.clock,
-            Wire(self.community, self.book, self.network),
+            WitnessedPeers(
+                Wire(self.community, self.book, self.network), self.database, self.clock
+            ),
             open_question=lambda sealed: wire.decode(sealed.payload),
             apply_answer=self.answers.apply,
         )

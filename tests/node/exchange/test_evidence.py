@@ -1,6 +1,7 @@
 """What a peer signed and should not have is refused and kept; the books stay right."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,21 @@ from node.exchange.messages import PassAccepted, PresentPass, ReleasePass, Reque
 from node.kernel import signing
 from node.kernel.ids import derived_id
 from node.kernel.messages import Body, Envelope, Refusal, Sealed
+from node.outbox.relay import Relay
+from node.peer import wire
 from node.peer.admission import AGE_MAX, AHEAD_MAX, CallLimit, check_time
-from tests.node.two_nodes import ELDER, HOME, HOST, RETRY, District, exchange_id, two_nodes
+from node.peer.witnessed import WitnessedPeers
+from tests.node.two_nodes import (
+    ELDER,
+    HOME,
+    HOST,
+    RETRY,
+    District,
+    Network,
+    Wire,
+    exchange_id,
+    two_nodes,
+)
 
 
 @pytest.fixture
@@ -61,6 +75,45 @@ def test_the_signed_bytes_are_kept_and_prove_who_said_it(district: District) -> 
     assert signing.verify(
         key, context=signing.MESSAGE, payload=kept.payload, signature=kept.signature
     )
+
+
+class ForgedAnswers(Network):
+    """Every answer arrives under a signature that nobody has made."""
+
+    is_forging = True
+
+    async def carry(self, caller: str, community: str, items: Sequence[Sealed]) -> list[Sealed]:
+        answers = await super().carry(caller, community, items)
+        if not self.is_forging:
+            return answers
+        return [Sealed(one.payload, bytes(64)) for one in answers]
+
+
+def test_a_badly_signed_answer_is_kept_once_and_asked_for_again(district: District) -> None:
+    """It came inside the neighbour's TLS; the question waits until it is answered truly."""
+    forging = ForgedAnswers(sides=district.network.sides)
+    relay = Relay(
+        district.host.database,
+        district.clock,
+        WitnessedPeers(
+            Wire(HOST, district.host.book, forging), district.host.database, district.clock
+        ),
+        open_question=lambda sealed: wire.decode(sealed.payload),
+        apply_answer=district.host.answers.apply,
+    )
+    district.issue(minutes=60)
+    district.present()
+    for _ in range(3):
+        asyncio.run(relay.drain_once())
+        district.clock.advance(RETRY)
+    [kept] = district.host.ask(evidence.latest)
+    assert (kept.peer, kept.kind) == (HOME, "peer.bad_answer")
+    assert wire.decode(kept.payload).sender == HOME
+    assert district.visit().state == "presented"
+    forging.is_forging = False
+    asyncio.run(relay.drain_once())
+    assert district.visit().state == "accepted"
+    assert len(district.host.ask(evidence.latest)) == 1
 
 
 def test_each_lie_is_kept_under_its_name(district: District) -> None:
