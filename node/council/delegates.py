@@ -75,9 +75,7 @@ def coverage(
 ) -> list[Coverage]:
     """Every group that lives here or stands, and whether somebody speaks for it."""
     lives, stands, speaks = (_counted(group) for group in (people, standing, chosen))
-    groups = sorted(
-        lives.keys() | stands.keys(), key=lambda one: (DIMENSIONS.index(one[0]), one[1])
-    )
+    groups = sorted(lives.keys() | stands.keys(), key=_place)
     return [Coverage(*group, lives[group], stands[group], speaks[group]) for group in groups]
 
 
@@ -85,6 +83,13 @@ def _claim(one: Standing, counts: Counter[tuple[str, str]]) -> tuple[int, int]:
     """Smaller is better: first who brings most new groups, then whose groups have fewest voices."""
     fresh = sum(counts[group] == 0 for group in one.groups)
     return -fresh, sum(counts[group] for group in one.groups)
+
+
+def _place(group: tuple[str, str]) -> tuple[int, int, str]:
+    """Ages from young to old, occupations as the form lists them, buildings by name."""
+    dimension, name = group
+    order = [*(band for _, band in AGE_BANDS), *OCCUPATIONS]
+    return DIMENSIONS.index(dimension), order.index(name) if name in order else -1, name
 
 
 def _counted(people: Iterable[Standing]) -> Counter[tuple[str, str]]:

@@ -26,7 +26,7 @@ from node.council import (
     words,
 )
 from node.council.access import DESK_ROLES, OFFICE_ROLES, proposer, recorder
-from node.council.electorates import Electorate, Share, Tally
+from node.council.electorates import Electorate, Tally
 from node.council.model import Motion, Vote
 from node.council.rules import Step, VoteKind
 from node.council.voting import Published
@@ -187,8 +187,8 @@ def shown(session: Session, vote: Vote) -> VoteShown:
         words.rule_words(rule),
         rule.is_by_area,
         _sides(counted) if counted else [],
-        _needs(rule.quorum) if rule.quorum else "",
-        _needs(rule.majority),
+        words.share_words(rule.quorum) if rule.quorum else "",
+        words.share_words(rule.majority),
         voting.published_ballots(session, vote),
         vote.closed_at is not None,
     )
@@ -213,15 +213,6 @@ def _sides(counted: Tally) -> list[SideShown]:
         )
         for name, part, whole in lines
     ]
-
-
-def _needs(share: Share) -> str:
-    form = (
-        _("at least %(over)s of %(of)s")
-        if share.is_reached_at
-        else _("more than %(over)s of %(of)s")
-    )
-    return form % {"over": share.over, "of": share.of}
 
 
 def _steps(session: Session, motion: Motion) -> list[StepShown]:

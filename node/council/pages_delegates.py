@@ -143,6 +143,8 @@ def _call(request: AnyRequest, call_id: UUID, form: Form, *, status: int = 200) 
             for one in calls.coverage(session, node.clock, call_id)
         ]
         is_open = node.clock.now() < call.ends_at
+        if mine is not None:
+            form.values.setdefault("occupation", mine.occupation)
         return page(
             request,
             "council/call.html",

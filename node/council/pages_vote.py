@@ -69,7 +69,7 @@ async def cast(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[Any]:
         motion_id=motion_id,
         receipt=receipt,
         is_secret=is_secret,
-        picture=segno.make(receipt, error="m").svg_data_uri(scale=4, border=2),
+        picture=segno.make(receipt, error="m").svg_data_uri(scale=4, border=4, light="#fff"),
         choice_name=words.choice_names()[choice],
         is_desk=put.channel is not Channel.WEB,
     )
@@ -155,7 +155,7 @@ async def show_roll(request: AnyRequest, vote_id: FromPath[UUID]) -> Response[st
             "council/roll.html",
             vote=vote,
             motion=motions.find(session, vote.motion_id),
-            area=words.square_metres(vote.roll_area_centiares),
+            roll_area=words.square_metres(vote.roll_area_centiares),
             is_by_area=voting.rule_of(vote).is_by_area,
             mark=roll.mark_of(session, vote, who.resident_id) if who.resident_id else None,
             key=archive.public_key(house(request).settings.directory),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from node.council import electorates
-from node.council.electorates import Choice, DecisionRule, Electorate
+from node.council.electorates import Choice, DecisionRule, Electorate, Share
 from node.council.papers import PaperKind
 from node.council.rules import Channel, Step
 from node.web.language import gettext as _
@@ -70,23 +70,34 @@ def rule_words(rule: DecisionRule) -> str:
     return {
         electorates.RESIDENTS_RULE.code: _(
             "Counts when more than half of the roll vote, and carries when more than half of those "
-            "say yes."
-        )
-        + _("Organic Law of Urban Residents Committees, article 9."),
+            "say yes. Organic Law of Urban Residents Committees, article 9."
+        ),
         electorates.OWNERS_ORDINARY_RULE.code: _(
             "Counts when two thirds of the owners with two thirds of the floor area take part, and "
-            "carries when more than half of those, by head and by area, say yes."
-        )
-        + _("Civil Code, article 278."),
+            "carries when more than half of those, by head and by area, say yes. Civil Code, "
+            "article 278."
+        ),
         electorates.OWNERS_SPECIAL_RULE.code: _(
             "Counts when two thirds of the owners with two thirds of the floor area take part, and "
-            "carries when three quarters of those, by head and by area, say yes."
-        )
-        + _("Civil Code, article 278."),
+            "carries when three quarters of those, by head and by area, say yes. Civil Code, "
+            "article 278."
+        ),
         electorates.STRAW_RULE.code: _(
             "A straw vote: it shows what people think and binds nobody."
         ),
     }[rule.code]
+
+
+def share_words(share: Share) -> str:
+    """A share as people say it."""
+    spoken = {
+        (1, 2, False): _("more than half"),
+        (2, 3, True): _("at least two thirds"),
+        (3, 4, True): _("at least three quarters"),
+    }
+    form = _("at least %(over)s of %(of)s") if share.is_reached_at else _("over %(over)s of %(of)s")
+    known = spoken.get((share.over, share.of, share.is_reached_at))
+    return known or form % {"over": share.over, "of": share.of}
 
 
 def paper_names() -> Mapping[PaperKind, str]:
