@@ -206,6 +206,7 @@ class MemberServices:
             left=node.settings.exports / UPDATES_FILE,
             identity=identity,
             bundles=node.settings.bundles,
+            plain_updates=node.settings.plain_updates,
             approve_own_bundle=node.settings.approve_own_bundle,
             sandbox=node.settings.sandbox,
         )

@@ -61,6 +61,7 @@ class Settings:
     approve_own_bundle: bool = True  # run what is installed here without being asked
     tell_errors: bool = False  # tell the office how large our own forecasts' errors are
     sandbox: bool = True  # run training code in bubblewrap only; false: do without, knowingly
+    plain_updates: bool = False  # send a model update alone too, where a sum could hide it
     count_epsilon: Epsilon = 1.0  # noise on what training sees; fixed when counting begins
     weekly_limit: AtLeastOne = 3  # requests of one resident and week that training sees; likewise
     requests_per_person: AtLeastOne = 8  # that one person on duty handles in a day
@@ -91,6 +92,7 @@ WRITTEN = (
     "training",
     "approve_own_bundle",
     "sandbox",
+    "plain_updates",
     "tell_errors",
     "count_epsilon",
     "weekly_limit",
