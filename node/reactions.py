@@ -4,6 +4,7 @@ from typing import cast
 
 from sqlalchemy.orm import Session
 
+from node.council import calls as delegate_calls
 from node.council import tasks
 from node.council.events import (
     MotionCarried,
@@ -22,6 +23,7 @@ from node.kernel.ports import Clock
 from node.notices import telling
 from node.points import clawback
 from node.points import service as points
+from node.repairs import forgetting
 from node.repairs import service as repairs
 from node.repairs.events import (
     RepairClosed,
@@ -31,6 +33,7 @@ from node.repairs.events import (
     RepairRated,
     RepairReopened,
     RepairReported,
+    RepairReportedFromOutside,
 )
 from node.residents.events import ConsentWithdrawn, ProxyAgreed, ResidentErased
 from node.timebank import calls
@@ -55,6 +58,7 @@ def report_work(session: Session, clock: Clock, event: Event) -> None:
 
 REACTIONS: Reactions = {
     RepairReported: [counting.count_request, tasks.hear_reported],
+    RepairReportedFromOutside: [counting.count_request],
     RepairClosed: [tasks.hear_closed],
     RepairMoved: [telling.repair_moved],
     RepairFollowed: [telling.repair_followed],
@@ -75,5 +79,5 @@ REACTIONS: Reactions = {
     WorkTicketAsked: [report_work],
     ProxyAgreed: [telling.proxy_agreed],
     ConsentWithdrawn: [telling.consent_withdrawn],
-    ResidentErased: [telling.forget],
+    ResidentErased: [telling.forget, forgetting.forget_reporter, delegate_calls.forget],
 }

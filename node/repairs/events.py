@@ -36,7 +36,7 @@ class RepairReportedFromOutside(Event):
 
 @dataclass(frozen=True)
 class RepairMoved(Event):
-    """Dispatched, or being worked on now. `after` is a status of rules.Status."""
+    """Dispatched, being worked on, completed: `after` is a status of rules.Status."""
 
     request_id: int
     key: UUID
@@ -67,7 +67,7 @@ class RepairOverdue(Event):
 
 @dataclass(frozen=True)
 class RepairClosed(Event):
-    """The work is done; `closing` counts how often (a reopened request closes again)."""
+    """The work is done (beside RepairMoved); `closing` counts how often, for it may be reopened."""
 
     request_id: int
     key: UUID

@@ -146,10 +146,9 @@ def update(
     if status is not None and status != before:
         rules.check_step(request_id, now=before, to=status)
         _move(session, clock, request, to=status, changed_by=changed_by, notes=notes, said=said)
+        record(session, _moved(session, request, before))
         if status == Status.COMPLETED:
             _close(session, clock, request)
-        else:
-            record(session, _moved(session, request, before))
     elif said is not None:
         raise BadInput(field="reply", problem="a reply goes with a step")
     request.notes = notes or (said.zh if said else None) or request.notes

@@ -72,10 +72,10 @@ def test_me_too_is_no_second_ticket(house: ClientHouse, desk: Desk, happened: li
     assert "电梯停了" in house.client.get("/repairs").text
     shown = house.client.get(f"/repairs/{number}").text
     assert "No longer follow" in shown
-    assert "dark" not in shown, "what the reporter wrote is for staff"
+    assert ">dark<" not in shown, "what the reporter wrote is for staff"
     desk.move(number, *DONE)
     told = of_kind(happened, RepairMoved) + of_kind(happened, RepairClosed)
-    assert [event.follower_ids for event in told] == [(wu,)] * 3
+    assert [event.follower_ids for event in told] == [(wu,)] * 4
     assert [event.follower_id for event in of_kind(happened, RepairFollowed)] == [wu]
 
 
