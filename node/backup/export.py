@@ -22,7 +22,9 @@ from node.kernel.files import private_folder, write_file
 from node.kernel.ports import Clock
 from node.settings import Settings
 
-SECRET_TABLES = frozenset({"credential", "access_token", "sign_in_tries"})
+SECRET_TABLES = frozenset(
+    {"credential", "access_token", "sign_in_tries", "vote_trustee", "voting_code"}
+)
 PAGE_ROWS = 2_000
 SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"%PDF": ".pdf"}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Protocol, cast
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,12 +13,19 @@ from node.council.delegates import UNKNOWN, Coverage, Standing
 from node.council.model import Candidate, DelegateCall
 from node.council.refusals import CallNotOver, CallOver, NotEnoughCandidates
 from node.kernel.errors import BadInput, IdReused, NotFound
+from node.kernel.events import Event
 from node.kernel.ids import new_code
 from node.kernel.ports import Clock
 from node.residents.model import Resident
 
 CALL_DAYS_MIN, CALL_DAYS_MAX = 3, 60
 SEED_LENGTH = 12
+
+
+class Erased(Protocol):
+    """What we need of an event such as ResidentErased."""
+
+    resident_id: UUID
 
 
 def open_call(
@@ -99,6 +107,16 @@ def draw(session: Session, clock: Clock, *, call_id: UUID) -> DelegateCall:
         candidate.place = places.get(candidate.resident_id)
     call.drawn_at = clock.now()
     return call
+
+
+def forget(session: Session, _clock: Clock, event: Event) -> None:
+    """A reaction: no age, occupation or building stays of who was erased."""
+    resident_id = cast(Erased, event).resident_id
+    query = select(Candidate).where(Candidate.resident_id == resident_id)
+    for candidate in session.scalars(query).all():
+        if candidate.place is None:
+            session.delete(candidate)
+        candidate.age_band = candidate.occupation = candidate.building = UNKNOWN
 
 
 def find(session: Session, call_id: UUID) -> DelegateCall:

@@ -18,6 +18,7 @@ from node.kernel.clock import VirtualClock
 from node.kernel.db import Database
 from node.kernel.errors import BadInput
 from node.kernel.ids import derived_id
+from node.residents.events import ResidentErased
 from node.residents.pages import routes as residents_routes
 from node.residents.rules import Role
 from tests.node.council.conftest import CHILD, VOTERS
@@ -138,6 +139,21 @@ def test_a_call_from_its_seed_to_its_seats(database: Database, clock: VirtualClo
         again = choose(map(calls.standing_of, standing), seats=3, seed=seed)
         places = {one.resident_id: one.place for one in standing}
         assert [places[one.resident_id] for one in again] == [1, 2, 3]
+
+
+def test_of_who_was_erased_no_group_stays(database: Database, clock: VirtualClock) -> None:
+    database.do(lambda s: calls.open_call(s, clock, call_id=CALL, title="Council", seats=3, days=3))
+    for voter in VOTERS[:4]:
+        stand(database, clock, voter, "retired")
+    database.do(lambda s: calls.forget(s, clock, ResidentErased(VOTERS[3])))
+    clock.advance(timedelta(days=3))
+    database.do(lambda session: calls.draw(session, clock, call_id=CALL))
+    database.do(lambda s: calls.forget(s, clock, ResidentErased(VOTERS[0])))
+    with database.read() as session:
+        standing = {one.resident_id: one for one in calls.candidates(session, CALL)}
+        assert set(standing) == set(VOTERS[:3])
+        assert standing[VOTERS[0]].place is not None
+        assert calls.standing_of(standing[VOTERS[0]]).groups == frozenset()
 
 
 def test_too_few_candidates_are_no_council(database: Database, clock: VirtualClock) -> None:
