@@ -18,12 +18,14 @@ from node.exchange.model import Pass, Visit
 from node.kernel.db import Database
 from node.kernel.ids import derived_id
 from node.kernel.ports import Clock
+from node.kernel.statements import insert_rows
 from node.ledger import service as ledger
 from node.ledger.model import ACCOUNT, ENTRY, HEAD, HOLD, POSTING, Unit
 from node.ledger.rules import GENESIS_HASH, Leg, entry_hash
 
 CHUNK = 10_000  # rows in one statement's list
 RESIDENTS = 1_000
+FIRST_MS = 1_795_000_000_000  # when the first exchange was begun, after all of the history
 CODE_DIGITS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -38,6 +40,22 @@ class Template:
 def resident(number: int) -> UUID:
     """Resident `number` of either community."""
     return derived_id("bench resident", number % RESIDENTS)
+
+
+def pass_id(number: int) -> UUID:
+    """Pass `number`: at home also the id of its hold."""
+    return _ordered_id(number, derived_id("bench pass", number))
+
+
+def exchange_id(number: int) -> UUID:
+    """Exchange `number`: at the host also the id of its hold."""
+    return _ordered_id(number, derived_id("bench exchange", number))
+
+
+def _ordered_id(number: int, chance: UUID) -> UUID:
+    """As kernel/ids.py makes new ones: by time, a millisecond apart, then chance (version 7)."""
+    chosen = chance.int & ((1 << 76) - 1) & ~(0b1111 << 62)
+    return UUID(int=(FIRST_MS + number) << 80 | 7 << 76 | chosen | 0b10 << 62)
 
 
 def open_accounts(database: Database, *, count: int, peer: str, limit: int) -> None:
@@ -78,7 +96,7 @@ def write_history(database: Database, clock: Clock, *, entries: int) -> None:
             moved[payee] += 1
             row: dict[str, Any] = {"sequence": sequence, "recorded_at": clock.now()}
             row |= {"reason": "exchange", "refers_to": None, "reverses": None}
-            entry_id = derived_id("bench entry", sequence)
+            entry_id = _ordered_id(sequence - entries, derived_id("bench entry", sequence))
             following = entry_hash(link, entry_id=entry_id, legs=legs, **row)
             rows.append(row | {"id": entry_id, "previous_hash": link, "hash": following})
             legs_rows += [{"sequence": sequence, **leg._asdict()} for leg in legs]
@@ -131,15 +149,13 @@ def clone(database: Database, template: Template, *, first: int, count: int) -> 
 
 def _exchanges(one: dict[str, Any], numbers: range, *, is_home: bool) -> Iterator[dict[str, Any]]:
     for number in numbers:
-        pass_id, exchange_id = (
-            derived_id("bench pass", number),
-            derived_id("bench exchange", number),
-        )
         ids: dict[str, Any] = {"code": _code(number)}
         if is_home:
-            ids |= {"id": pass_id, "exchange_id": exchange_id, "resident_id": resident(number)}
+            ids |= {"id": pass_id(number), "exchange_id": exchange_id(number)}
+            ids["resident_id"] = resident(number)
         else:
-            ids |= {"id": exchange_id, "pass_id": pass_id, "provider_id": resident(number)}
+            ids |= {"id": exchange_id(number), "pass_id": pass_id(number)}
+            ids["provider_id"] = resident(number)
         yield one | ids
 
 
@@ -147,12 +163,12 @@ def _parties(held: dict[str, Any], number: int, *, is_home: bool) -> dict[str, U
     account = ledger.resident_account(resident(number), Unit.MINUTES)
     if is_home:
         return {
-            "id": derived_id("bench pass", number),
+            "id": pass_id(number),
             "payer_id": account,
             "payee_id": held["payee_id"],
         }
     return {
-        "id": derived_id("bench exchange", number),
+        "id": exchange_id(number),
         "payer_id": held["payer_id"],
         "payee_id": account,
     }
@@ -178,4 +194,4 @@ def _insert_all(session: Session, table: Table, rows: Iterator[dict[str, Any]]) 
 
 
 def _insert(session: Session, table: Table, rows: list[dict[str, Any]]) -> None:
-    session.connection().execute(insert(table), rows)
+    insert_rows(session.connection(), table, rows)

@@ -25,11 +25,12 @@ from sqlalchemy import func, make_url, select
 from sqlalchemy.orm import Session
 
 import node.tables  # noqa: F401 (every table, so that all of them are made)
-from bench.books import Template, clone, open_accounts, write_history
+from bench.books import Template, clone, exchange_id, open_accounts, write_history
 from bench.district import HOST, Member
 from node.exchange import home, host
-from node.exchange.model import Visit
+from node.exchange.model import VISITS, Visit
 from node.exchange.rules import VisitState
+from node.kernel import memory
 from node.kernel.clock import SystemClock
 from node.kernel.db import Base, Database, open_engine
 from node.kernel.ids import derived_id, new_code
@@ -170,19 +171,20 @@ class Side:
 
         async def one_after_the_other() -> None:
             while time.monotonic() - start < seconds:
-                exchange_id = derived_id("bench exchange", next(numbers))
                 began = time.monotonic()
-                await self._transfer(exchange_id)
+                await self._transfer(exchange_id(next(numbers)))
                 took.append(time.monotonic() - began)
 
-        await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))
+        async with asyncio.timeout(seconds + WAIT_SECONDS_MAX):
+            await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))
         return len(took), time.monotonic() - start, took
 
     async def _transfer(self, exchange_id: UUID) -> None:
         credited = self._loop.create_future()
         self._waiting[exchange_id] = credited
-        await self.database.run(partial(self._confirm, exchange_id=exchange_id, party="provider"))
-        await asyncio.wait_for(credited, WAIT_SECONDS_MAX)
+        confirm = partial(self._confirm, exchange_id=exchange_id, party="provider")
+        await self.database.run(confirm, needs=[(VISITS, exchange_id)])
+        await credited
 
     async def bare(self, times: int) -> tuple[float, float]:
         """What nobody can be faster than: median seconds of one fsync and of one empty call."""
@@ -227,8 +229,8 @@ class Side:
     def _tell(self) -> None:
         """After a commit: whoever waits for what it brought may go on."""
         applied, self._applied = self._applied, []
-        for exchange_id in applied:
-            waiting = self._waiting.pop(exchange_id, None)
+        for one in applied:
+            waiting = self._waiting.pop(one, None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
 
@@ -277,6 +279,7 @@ def become(member: Member, orders: Connection) -> None:
 async def _obey(member: Member, orders: Connection) -> None:
     side = Side(member)
     await side.start()
+    memory.settle()
     orders.send(None)
     while (order := await asyncio.to_thread(_next, orders)) is not None:
         name, arguments = order

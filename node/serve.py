@@ -23,6 +23,7 @@ from node.enrolment.directory import load_membership
 from node.exchange import compare, home
 from node.forecast import comparison, exporting
 from node.forecast.rules import HistoryTooShort, local_day
+from node.kernel import memory
 from node.kernel.errors import BadInput, DomainError
 from node.ledger import service as ledger
 from node.member import MemberServices, PortInUse
@@ -91,6 +92,7 @@ async def _serve(node: Node, *, http: str, peer: str) -> None:
         while not web.started and not serving.done():
             await asyncio.sleep(0.01)
         tasks.append(asyncio.create_task(follower.wait_for_membership()))
+        memory.settle()
         shown = f"{http.rpartition(':')[0]}:{listening.getsockname()[1]}"  # port 0 resolved
         _say_ready(node, http=shown, peer=peer, is_member=follower.is_member)
         await stop.wait()

@@ -18,7 +18,7 @@ from node.exchange.house import (
     sealer_of,
     trading_house,
 )
-from node.exchange.model import Pass, Visit
+from node.exchange.model import VISITS, Pass, Visit
 from node.kernel.errors import NotFound
 from node.kernel.ids import new_code
 from node.residents.rules import Role, Scope
@@ -167,7 +167,7 @@ async def confirm(
         host.confirm(session, node.clock, sealer, exchange_id=exchange_id, party=data.by)
         return visit_as_json(session.get_one(Visit, exchange_id))
 
-    return await node.database.run(command)
+    return await node.database.run(command, needs=[(VISITS, exchange_id)])
 
 
 @post("/api/visits/{exchange_id:uuid}/release", status_code=200)

@@ -23,7 +23,7 @@ from node.exchange.house import (
     sealer_of,
     trading_house,
 )
-from node.exchange.model import Dispute, Pass, Visit
+from node.exchange.model import VISITS, Dispute, Pass, Visit
 from node.exchange.pages_gifts import (
     available_minutes,
     consent_in,
@@ -255,7 +255,7 @@ async def go_on(request: AnyRequest, exchange_id: FromPath[UUID]) -> Response[An
             host.confirm(session, node.clock, sealer, exchange_id=exchange_id, party=step)
 
     try:
-        await node.database.run(command)
+        await node.database.run(command, needs=[(VISITS, exchange_id)])
     except DomainError as refusal:
         form.refuse(refusal, "minutes")
         return _visit_page(request, exchange_id, form, status=422)

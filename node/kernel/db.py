@@ -13,7 +13,7 @@ out until the commit: what a transaction has read stays true.
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ from node.kernel.witness import witnessed
 
 T = TypeVar("T")
 Command = Callable[[Session], T]
+Need = tuple[rows.Rows[Any], Any]  # a row that a command will look at, by its key
 AnyRow = Row[*tuple[Any, ...]]
 
 BATCH_MAX = 256  # commands in one transaction
@@ -106,6 +107,7 @@ class _Job(NamedTuple):
     command: Command[Any]
     answer: "Future[Any] | asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop | None = None  # where the answer is awaited
+    needs: Sequence[Need] = ()
 
     def is_wanted(self) -> bool:
         """Whoever waits may have gone (a closed connection); if not, it gets an answer."""
@@ -140,6 +142,7 @@ class Database:
         self._listeners: list[Callable[[], None]] = []
         self._writer_engine = open_engine(url)
         self._reader_engine = open_engine(url, read_only=True)
+        self._connection: Connection | None = None
         self._thread: threading.Thread | None = None
         if has_thread:
             self._thread = threading.Thread(target=self._write_loop, name="writer", daemon=True)
@@ -151,11 +154,14 @@ class Database:
         self._hand_in(_Job(witnessed(command), answer))
         return answer
 
-    async def run(self, command: Command[T]) -> T:
-        """`write` for async code."""
+    async def run(self, command: Command[T], *, needs: Sequence[Need] = ()) -> T:
+        """`write` for async code.
+
+        `needs` names rows that the command will look at: those of a whole batch are read together.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._hand_in(_Job(witnessed(command), answer, loop))
+        self._hand_in(_Job(witnessed(command), answer, loop, needs))
         return await answer
 
     def do(self, command: Command[T]) -> T:
@@ -186,6 +192,8 @@ class Database:
         while not self._jobs.empty():  # came in while we said stop: nobody waits for ever
             if (job := self._jobs.get_nowait()) is not None and job.is_wanted():
                 self._answer([job], [(None, DatabaseClosed())])
+        if self._connection is not None:
+            self._connection.close()
         self._writer_engine.dispose()
         self._reader_engine.dispose()
 
@@ -258,18 +266,34 @@ class Database:
     def _outcomes(self, batch: list[_Job]) -> list[_Outcome]:
         """All commands in one transaction: at once, or, if one is refused, again and carefully."""
         try:
-            with self._writer_engine.begin() as connection:
+            with self._transaction() as connection:
                 return self._run_at_once(connection, batch)
         except (_TryCarefully, Exception) as failure:  # all of it is undone
             if len(batch) == 1 and isinstance(failure, DomainError):
                 return [(None, failure)]
-            with self._writer_engine.begin() as connection:
+            with self._transaction() as connection:
                 return [self._run_one(connection, job.command) for job in batch]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """On the one connection that the writer keeps: to borrow one costs as much as a command."""
+        connection = self._connection or self._writer_engine.connect()
+        self._connection = connection
+        try:
+            with connection.begin():
+                yield connection
+        except (_TryCarefully, DomainError):  # undone, and the connection is as good as before
+            raise
+        except BaseException:  # the server may have gone: the next transaction starts afresh
+            self._connection = None
+            connection.close()
+            raise
 
     def _run_at_once(self, connection: Connection, batch: list[_Job]) -> list[_Outcome]:
         outcomes: list[_Outcome] = []
         with writing_session(connection) as session:
             session.info[_IS_OPTIMISTIC] = True
+            rows.load_all(session, [need for job in batch for need in job.needs])
             for job in batch:
                 result = job.command(session)
                 react(session, self._clock, self._reactions)

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Column, Connection, Engine, Table, event, select
 from sqlalchemy.orm import Session
 
-from node.kernel.statements import Found, Lookup, Prepared, insert_rows, update_rows
+from node.kernel.statements import Found, Lookup, Prepared, in_one_go, insert_rows, update_rows
 
 _KEPT = "linli.rows"
 HARMLESS = ("SELECT", "SAVEPOINT", "RELEASE")  # change no row
@@ -139,6 +139,15 @@ class Rows(Generic[R]):
             update_rows(connection, self.table, self._key, rows)
 
 
+def load_all(session: Session, needs: Iterable[tuple[Rows[Any], Any]]) -> None:
+    """Read the rows that are needed, each table's in one go."""
+    by_table: dict[Rows[Any], list[Any]] = {}
+    for rows, key in needs:
+        by_table.setdefault(rows, []).append(key)
+    for rows, keys in by_table.items():
+        rows.load(session, keys)
+
+
 def are_kept(session: Session) -> bool:
     """Whether this session is inside a writer's transaction."""
     return _KEPT in session.info or _KEPT in session.connection().info
@@ -225,14 +234,15 @@ def _all_written(session: Session) -> Connection:
 
 
 def _write_all(kept: _Kept) -> None:
-    if kept.added:
-        added, kept.added = kept.added, {}
+    if not kept.added and not kept.is_changed:
+        return
+    added, kept.added = kept.added, {}
+    kept.is_changed = False
+    with in_one_go(kept.connection):
         for table in sorted(added, key=_depth):
             if table in kept.complete:
                 kept.complete[table](added[table])
             insert_rows(kept.connection, table, added[table])
-    if kept.is_changed:
-        kept.is_changed = False
         for rows, known in kept.tables.items():
             if known.changed:
                 rows._write(kept.connection, known)

@@ -9,7 +9,9 @@ which knows what is not yet written.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ARRAY, Column, Connection, Select, Table, Update, any_, bindparam
@@ -131,6 +133,14 @@ class _Compiled:
         return found
 
 
+def in_one_go(connection: Connection) -> AbstractContextManager[Any]:
+    """Inserts and updates inside leave together and wait for the server once."""
+    if connection.dialect.name == POSTGRESQL:
+        pipeline: AbstractContextManager[Any] = connection.connection.dbapi_connection.pipeline()  # type: ignore[union-attr]  # psycopg's
+        return pipeline
+    return nullcontext()
+
+
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """New rows, which all name the same columns; other columns get their default."""
     assert all(len(row) == len(rows[0]) for row in rows), "one table's rows name the same columns"
@@ -140,7 +150,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Values]) ->
 def update_rows(
     connection: Connection, table: Table, key: Column[Any], rows: Sequence[Values]
 ) -> None:
-    """New values for the rows with these keys; all name the same columns, `key` among them."""
+    """New values for the rows with these keys; all name the same columns, `key` the last."""
     _many(table, tuple(rows[0]), key, connection.dialect).run(connection, rows)
 
 
@@ -150,30 +160,31 @@ class _Many:
     def __init__(
         self, table: Table, names: tuple[str, ...], key: Column[Any] | None, dialect: Dialect
     ) -> None:
-        columns = [table.c[name] for name in names if key is None or name != key.name]
-        if key is None:
-            columns += [one for one in table.c if one.name not in names and one.default is not None]
-        else:
-            columns.append(key)  # last, where SQL has it
-        self._columns = [
-            (one.name, None if one.name in names else _own(one), _to_driver(one.type, dialect))
-            for one in columns
-        ]
+        given = [table.c[name] for name in names]
+        others = [one for one in table.c if key is None and one.name not in names]
+        own = [one for one in others if one.default is not None]
+        self._values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        self._given = [_to_driver(one.type, dialect) for one in given]
+        self._own = [_one(_own(one), _to_driver(one.type, dialect)) for one in own]
         self._is_array = dialect.name == POSTGRESQL
         write = _in_arrays if self._is_array else _row_by_row
-        self._sql = write(table, columns, key, dialect)
+        self._sql = write(table, [*given, *own], key, dialect)
 
     def run(self, connection: Connection, rows: Sequence[Values]) -> None:
-        values = [
-            _converted([row.get(name, own) for row in rows], convert)
-            for name, own, convert in self._columns
+        # Column by column, so that most of the work is done by zip and itemgetter, in C.
+        columns: list[Iterable[Any]] = [
+            values if convert is None else _converted(values, convert)
+            for values, convert in zip(
+                zip(*map(self._values, rows), strict=True), self._given, strict=True
+            )
         ]
+        columns += [[value] * len(rows) for value in self._own]
         cursor = connection.connection.cursor()
         try:
             if self._is_array:
-                cursor.execute(self._sql, values)
+                cursor.execute(self._sql, [list(one) for one in columns])
             else:
-                cursor.executemany(self._sql, list(zip(*values, strict=True)))
+                cursor.executemany(self._sql, list(zip(*columns, strict=True)))
         finally:
             cursor.close()
 

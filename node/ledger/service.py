@@ -7,6 +7,7 @@ journal's head are kept rows (kernel/rows.py), on purpose: this is the node's ho
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -59,11 +60,13 @@ def resident_account(resident_id: UUID, unit: Unit) -> UUID:
     return derived_id("account", "resident", resident_id, unit)
 
 
+@lru_cache(maxsize=1_024)
 def house_account(name: str, unit: Unit) -> UUID:
     """The id of one of the community's own accounts, such as `issue` or `pool`."""
     return derived_id("account", "house", name, unit)
 
 
+@lru_cache(maxsize=1_024)
 def clearing_account(community: str) -> UUID:
     """The id of the account that keeps what we and `community` owe each other, in minutes."""
     return derived_id("account", CLEARING, community)

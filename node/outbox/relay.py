@@ -8,6 +8,7 @@ same answer. An answer that cannot be taken holds up no other.
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from node.kernel.db import Database
 from node.kernel.errors import DomainError
+from node.kernel.glance import glance
 from node.kernel.messages import Envelope, Sealed
 from node.kernel.ports import Clock
 from node.outbox import service
@@ -113,9 +115,7 @@ class Relay:
         """One pass over all that is due, for tests and simulation; returns how many were sent."""
         sent = 0
         now = self._clock.now()
-        with self._database.read() as session:
-            recipients = service.next_attempts(session)
-        for recipient, at in recipients.items():
+        for recipient, at in self._next_attempts().items():
             if at <= now and (messages := self._due(recipient)):
                 sent += await self._send(recipient, messages)
         return sent
@@ -123,9 +123,7 @@ class Relay:
     def _start_due(self) -> float:
         """Start a call wherever one may help; returns how long nothing else is due, in seconds."""
         now, idle_seconds = self._clock.now(), IDLE_SECONDS_MAX
-        with self._database.read() as session:
-            recipients = service.next_attempts(session)
-        for recipient, at in recipients.items():
+        for recipient, at in self._next_attempts().items():
             if at > now:
                 idle_seconds = min(idle_seconds, max(0.05, (at - now).total_seconds()))
                 continue
@@ -150,15 +148,19 @@ class Relay:
 
     def _due(self, recipient: str) -> list[Outgoing]:
         """What may be tried now and is in no call yet."""
-        with self._database.read() as session:
-            return service.due(
-                session,
-                recipient=recipient,
-                now=self._clock.now(),
-                items_max=ITEMS_MAX,
-                bytes_max=BYTES_MAX,
-                but_not=self._on_their_way,
-            )
+        found = glance(
+            self._database,
+            service.DUE,
+            peer=recipient,
+            now=self._clock.now(),
+            rows_max=ITEMS_MAX + len(self._on_their_way),
+        )
+        return service.first_of(
+            found, items_max=ITEMS_MAX, bytes_max=BYTES_MAX, but_not=self._on_their_way
+        )
+
+    def _next_attempts(self) -> dict[str, datetime]:
+        return dict(glance(self._database, service.NEXT_ATTEMPTS))
 
     async def _send(self, recipient: str, sent: Sequence[Outgoing]) -> int:
         """One call with these messages; returns how many were answered."""

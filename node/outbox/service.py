@@ -16,7 +16,7 @@ from node.kernel.db import AnyRow, Moment
 from node.kernel.errors import IdReused
 from node.kernel.messages import Body, Envelope, Sealed, Sealer
 from node.kernel.ports import Clock
-from node.kernel.statements import Lookup, Prepared
+from node.kernel.statements import Found, Lookup, Prepared
 from node.outbox.model import DEPARTURE, INBOX, MESSAGES, OUTBOX, OutboxState
 
 BACKOFF_FIRST_SECONDS = 0.5
@@ -28,12 +28,12 @@ _KNOWN_ANSWERS = Lookup(
     ).where(INBOX.c.sender == bindparam("sender_key")),
     INBOX.c.id,
 )
-_NEXT_ATTEMPTS = Prepared(
+NEXT_ATTEMPTS = Prepared(
     select(OUTBOX.c.recipient, func.min(OUTBOX.c.next_attempt_at, type_=Moment()))
     .where(OUTBOX.c.state == OutboxState.WAITING)
     .group_by(OUTBOX.c.recipient)
 )
-_DUE = Prepared(
+DUE = Prepared(
     select(OUTBOX.c.id, OUTBOX.c.kind, OUTBOX.c.payload, OUTBOX.c.signature)
     .where(
         OUTBOX.c.state == OutboxState.WAITING,
@@ -41,7 +41,7 @@ _DUE = Prepared(
         OUTBOX.c.next_attempt_at <= bindparam("now"),
     )
     .order_by(OUTBOX.c.created_at, OUTBOX.c.id)
-    .limit(bindparam("items_max"))
+    .limit(bindparam("rows_max"))
 )
 _COUNT_DEPARTURE = Prepared(
     update(DEPARTURE)
@@ -101,7 +101,7 @@ def kind_of(body: Body) -> str:
 
 def next_attempts(session: Session) -> dict[str, datetime]:
     """For each community for which something waits: when the first of it may be tried."""
-    return dict(rows.ask(session, _NEXT_ATTEMPTS))
+    return dict(rows.ask(session, NEXT_ATTEMPTS))
 
 
 def due(
@@ -117,7 +117,15 @@ def due(
 
     Those in `but_not` are on their way already.
     """
-    found = rows.ask(session, _DUE, peer=recipient, now=now, items_max=items_max + len(but_not))
+    rows_max = items_max + len(but_not)
+    found = rows.ask(session, DUE, peer=recipient, now=now, rows_max=rows_max)
+    return first_of(found, items_max=items_max, bytes_max=bytes_max, but_not=but_not)
+
+
+def first_of(
+    found: Found, *, items_max: int, bytes_max: int, but_not: Collection[UUID] = ()
+) -> list[Outgoing]:
+    """As many of the messages that DUE found as fit, or one."""
     taken: list[Outgoing] = []
     size = 0
     for message_id, kind, payload, signature in found:
