@@ -22,7 +22,6 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 from markupsafe import Markup
@@ -32,7 +31,7 @@ from sqlalchemy.orm import Session
 from node.acts.witness import witnessing
 from node.kernel.errors import DomainError
 from node.residents.rules import Role
-from node.web import etag, language, limits, refusals
+from node.web import etag, language, limits, openapi, refusals
 from node.web.language import gettext as _
 from node.web.session import (
     COOKIE_SECONDS,
@@ -203,7 +202,7 @@ def app(
     """The whole site over `node`: `routes` of the slices, and their `cards` for the home page."""
     from node.web import home, installing  # they render pages: one of two must wait
 
-    shared = [home.home, livez, readyz, _static(), *installing.routes]
+    shared = [home.home, livez, readyz, openapi.schema, _static(), *installing.routes]
     site = Litestar(
         route_handlers=[*shared, *routes],
         before_request=_admit,
@@ -213,7 +212,7 @@ def app(
             Exception: refusals.answer_failure,
         },
         openapi_config=OpenAPIConfig(
-            title="Linli", version="1", path="/api/schema", render_plugins=[JsonRenderPlugin()]
+            title="Linli", version="1", path="/api/schema", render_plugins=[openapi.Described()]
         ),
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,

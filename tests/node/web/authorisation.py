@@ -6,7 +6,7 @@ every route and every caller, and an answer depends on nothing but who asks.
 
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,12 +33,12 @@ from node.timebank.model import Exchange
 from node.web.session import SIGN_IN_COOKIE, VISIT_COOKIE, form_token
 
 CALLERS = ("nobody", "owner", "stranger", "clerk", "property", "social", "secretary", "operator")
-ROLES = {
-    "clerk": Role.CLERK,
-    "property": Role.PROPERTY,
-    "social": Role.SOCIAL_WORKER,
-    "secretary": Role.SECRETARY,
-    "operator": Role.OPERATOR,
+ROLES: Mapping[str, Sequence[Role]] = {
+    "clerk": (Role.CLERK,),
+    "property": (Role.PROPERTY,),
+    "social": (Role.SOCIAL_WORKER,),
+    "secretary": (Role.SECRETARY,),
+    "operator": (Role.OPERATOR,),
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -84,9 +84,12 @@ class ForgetfulDatabase:
     def __init__(self, real: Any) -> None:
         self._real = real
         self.has_written = False
+        self.forgets = True
 
     async def run(self, command: Callable[[Session], Any]) -> Any:
         """The command's result, though nothing of it is kept."""
+        if not self.forgets:
+            return await self._real.run(command)
 
         def run_and_undo(session: Session) -> None:
             result = command(session)
@@ -106,10 +109,12 @@ class ForgetfulDatabase:
 class Doors:
     """A house with one of everything, at which each caller knocks."""
 
-    def __init__(self, node: Node, client: TestClient[Litestar]) -> None:
+    def __init__(
+        self, node: Node, client: TestClient[Litestar], roles: Mapping[str, Sequence[Role]]
+    ) -> None:
         self.client = client
         self.database = ForgetfulDatabase(node.database)
-        self.secrets = node.database.do(lambda session: _furnish(session, node))
+        self.secrets = node.database.do(lambda session: _furnish(session, node, roles))
         self.schema = json.loads(client.get("/api/schema/openapi.json").content)
         node.database = self.database  # type: ignore[assignment]  # the same to those who use it
 
@@ -191,8 +196,8 @@ class Doors:
 
 
 @contextmanager
-def doors(directory: Path) -> Iterator[Doors]:
-    """The whole site over a furnished house."""
+def doors(directory: Path, roles: Mapping[str, Sequence[Role]] = ROLES) -> Iterator[Doors]:
+    """The whole site over a furnished house; `roles` by the caller's name."""
     made = settings.create(directory, name="梅园", database="")
     migrations.migrate(made.database_url)
     node = Node(made, clock=VirtualClock(NOW))
@@ -201,20 +206,20 @@ def doors(directory: Path) -> Iterator[Doors]:
     site.state.limiter.seconds = lambda: next(times) * 3_600.0  # nobody knocks too often here
     try:
         with TestClient(site, raise_server_exceptions=False) as client:
-            yield Doors(node, client)
+            yield Doors(node, client, roles)
     finally:
         real.close()
 
 
-def _furnish(session: Session, node: Node) -> dict[str, str]:
+def _furnish(session: Session, node: Node, roles: Mapping[str, Sequence[Role]]) -> dict[str, str]:
     """Callers who are signed in, and one of everything for the owner; their secrets by name."""
     ids = {name: OWNER if name == "owner" else derived_id("matrix", name) for name in CALLERS[1:]}
     secrets = {}
     for number, (name, resident_id) in enumerate(ids.items()):
         phone = f"1390000{number:04}"
         residents.join(session, node.clock, resident_id=resident_id, name=name, phone=phone)
-        if name in ROLES:
-            residents.grant(session, node.clock, resident_id=resident_id, role=ROLES[name])
+        for role in roles.get(name, ()):
+            residents.grant(session, node.clock, resident_id=resident_id, role=role)
         secret = residents.sign_in(
             session, node.clock, token_id=new_id(), phone=phone, resident_id=resident_id
         )
