@@ -46,7 +46,7 @@ async def show_versions(
         following=found.next,
         activity_name=activity_name,
         per_names=per_names(),
-        evidence_names=evidence_names(),
+        evidence_words=lambda line: _value_words(sorted(line.evidence)),
     )
 
 
