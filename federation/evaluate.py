@@ -1,13 +1,12 @@
 """Which forecast deserves this community's trust, judged at home on its own last weeks.
 
-    python -m federation.evaluate --export FILE [--model FILE.npz [--fine-tune]] --out OUT.json
+    python -m federation.evaluate --export FILE [--model FILE.npz] --out OUT.json
         [--weeks 8] [--epsilon FRACTION --weekly-limit N]
 
 Three arms forecast the same past weeks, week by week, each knowing only what was known then:
 `mean8` (mean of the same weekday over eight weeks), `local` (a model fitted here alone, on the days
-before those weeks) and `federated` (the global model; with --fine-tune, first trained on here,
-which helped in none of three test periods). The global model must have been trained on exports that
-end before those weeks.
+before those weeks) and `federated` (the global model, tuned half-way here on the same days; see
+home.py). The global model must have been trained on exports that end before those weeks.
 
 The guard: eight weeks are few, and a community that drops a good model for a bad month loses more
 than it gains. So the federated model is used unless it was clearly worse: by 8 % than `mean8`, or
@@ -65,6 +64,7 @@ from federation.forecasts import (
     targets_of,
     with_spread,
 )
+from federation.home import at_scale, half_way
 from federation.metrics import (
     Array,
     bias,
@@ -98,15 +98,15 @@ def evaluate(
     model: Weights | None,
     weeks: int,
     seed: int,
-    is_fine_tuned: bool = False,
 ) -> dict[str, object]:
     """Judge all arms on the last weeks, adopt one, and forecast the coming week with it."""
     weeks = min(weeks, (history.days - LOOKBACK_DAYS) // 7)
     first_test_day = history.days - 7 * weeks
     origins = np.arange(first_test_day - 1, history.days - HORIZON_DAYS, 7)
     known = history.until(first_test_day)
-    if model is not None and is_fine_tuned and known.days >= HISTORY_DAYS_MIN:
-        model = fit_locally(known, recipe=replace(HOME, seed=seed), start=model)
+    if model is not None and known.days >= HISTORY_DAYS_MIN:
+        tuned = fit_locally(known, recipe=replace(HOME, seed=seed), start=model)
+        model = half_way(model, tuned)
     arms = _arms(known, model=model, seed=seed)
     actual = targets_of(history, origins)
     errors: dict[str, dict[str, float] | None] = dict.fromkeys((MEAN8, LOCAL, FEDERATED))
@@ -135,9 +135,10 @@ def evaluate(
 def _arms(known: History, *, model: Weights | None, seed: int) -> list[Arm]:
     arms = [Arm(MEAN8, mean8)]
     if known.days >= HISTORY_DAYS_MIN:
-        arms.append(Arm(LOCAL, by_model(fit_locally(known, recipe=local_recipe(seed)))))
+        alone = by_model(fit_locally(known, recipe=local_recipe(seed)))
+        arms.append(Arm(LOCAL, at_scale(alone, known)))
     if model is not None:
-        arms.append(Arm(FEDERATED, by_model(model)))
+        arms.append(Arm(FEDERATED, at_scale(by_model(model), known)))
     return arms
 
 
@@ -221,7 +222,6 @@ def main(arguments: list[str] | None = None) -> int:
             model=model,
             weeks=options.weeks,
             seed=options.seed,
-            is_fine_tuned=options.fine_tune,
         )
         report["privacy"] = _privacy(options)
         report["model_sha256"] = weights_of.sha256(options.model) if options.model else None
@@ -253,7 +253,6 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", type=Path, help="the federated model, a .npz of weights")
     parser.add_argument("--out", type=Path, required=True, help="where the answer is written")
     parser.add_argument("--weeks", type=int, default=8, help="how many last weeks to judge on")
-    parser.add_argument("--fine-tune", action="store_true", help="train the model on here first")
     parser.add_argument("--epsilon", help="of the noise on what training sees, such as 1/2")
     parser.add_argument("--weekly-limit", type=int, default=1, help="requests of one resident")
     parser.add_argument("--seed", type=int, default=0, help="of the local model's start")

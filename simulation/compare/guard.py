@@ -13,9 +13,9 @@ import numpy as np
 from federation import engine
 from federation.data import History
 from federation.evaluate import CLEARLY_BETTER, CLEARLY_WORSE, MEAN8
-from federation.forecasts import Point, by_model, mean8, steadied, targets_of
+from federation.forecasts import Point, mean8, steadied, targets_of
 from federation.recipe import Recipe
-from simulation.compare.arms import Bench
+from simulation.compare.arms import Bench, at_home
 from simulation.compare.protocol import Protocol
 
 
@@ -43,11 +43,15 @@ def verdicts(bench: Bench, federated: Sequence[Point]) -> Verdict | None:
     if before is None:
         return None
     histories = bench.panel.histories
-    model = engine.federate([before.known(one) for one in histories], recipe=Recipe()).weights
-    earlier = by_model(model)
+    known = [before.known(one) for one in histories]
+    members = engine.gather(known)
+    model = engine.federate_members([members], recipe=Recipe()).weights
+    earlier = at_home(model, members, known, seed=0)
     used, errors, simple, plain = {}, [], [], []
-    for name, history, point in zip(bench.panel.communities, histories, federated, strict=True):
-        ratio = _error(earlier, history, before) / max(_error(mean8, history, before), 1e-9)
+    for name, history, point, then in zip(
+        bench.panel.communities, histories, federated, earlier, strict=True
+    ):
+        ratio = _error(then, history, before) / max(_error(mean8, history, before), 1e-9)
         used[name] = "federated" if ratio <= CLEARLY_WORSE[MEAN8] else MEAN8
         simple.append(_error(mean8, history, bench.protocol))
         plain.append(_error(point, history, bench.protocol))

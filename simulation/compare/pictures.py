@@ -5,11 +5,12 @@ from datetime import date
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from simulation.compare.study import Arm, Findings, private_name
 from simulation.plots import ACCENT, BAD, BAND, BLUE, GOOD, INK, LINE, SOFT, _picture
 
+WIDE_RANGE = 8  # from the smallest error to the largest: beyond it, on a logarithmic scale
 ROWS_MAX = 48  # communities by name; with more, a cloud of points says it better
 MARKERS = {
     "lag7": ("上周同日 lag 7", LINE, "v"),
@@ -77,7 +78,13 @@ def by_community(findings: Findings) -> str:
         for name, _ in arms:
             label, colour, marker = MARKERS[name]
             axes.plot([], [], marker, color=colour, markersize=7, label=label)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, handletextpad=0.3)
+        found = [_place(arm, place) for _, arm in arms for place in places]
+        if 0 < WIDE_RANGE * min(found) < max(found):
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        _legend(axes)
 
     return _picture("community", title, draw, height_inches=0.27 * len(places) + 1.3)
 
@@ -100,6 +107,17 @@ def _cloud(findings: Findings) -> str:
     return _picture("community", "各社区 / each community a point", draw, height_inches=4.2)
 
 
+def _legend(axes: Axes) -> None:
+    """Above the picture, where it hides no line."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        ncols=3,
+        handletextpad=0.4,
+        columnspacing=1.4,
+    )
+
+
 def by_round(findings: Findings) -> str:
     """The federated model after so many rounds; the other arms as lines to reach."""
     if not findings.by_round:
@@ -111,7 +129,7 @@ def by_round(findings: Findings) -> str:
         _lines(axes, findings, ("mean8", "local", "centralised"))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("轮 round")
-        axes.legend(loc="upper right")
+        _legend(axes)
 
     return _picture("round", "每一轮之后 / after each round", draw, height_inches=3.2)
 
@@ -138,7 +156,7 @@ def by_origin(findings: Findings) -> str:
         axes.set_xticks(range(len(days)), [f"{day.month}/{day.day}" for day in days])
         axes.set_ylim(bottom=0)
         axes.set_xlabel("测试周的第一天 first day of the week forecast")
-        axes.legend(loc="upper left")
+        _legend(axes)
 
     return _picture("origin", "逐周误差 / error by week", draw, height_inches=3.2) if arms else ""
 
@@ -163,7 +181,7 @@ def by_epsilon(findings: Findings) -> str:
         axes.set_xticks(epsilons, [f"{epsilon:g}" for epsilon in epsilons])
         axes.minorticks_off()
         axes.set_xlabel("每件事的 ε（越小保护越强） epsilon per event, smaller protects more")
-        axes.legend(loc="upper right")
+        _legend(axes)
 
     return _picture("epsilon", "隐私的代价 / the price of privacy", draw, height_inches=3.2)
 
@@ -180,7 +198,7 @@ def cold_start(findings: Findings) -> str:
         _lines(axes, findings, ("mean8", "zero_shot"))
         axes.set_xlabel("自有历史（天） days of own history")
         axes.set_ylim(bottom=0)
-        axes.legend(loc="upper right")
+        _legend(axes)
 
     return _picture("cold", "冷启动 / cold start", draw, height_inches=3.2)
 
@@ -191,7 +209,7 @@ def calibration(findings: Findings) -> str:
 
     def draw(axes: Axes) -> None:
         named = np.array([10, 50, 90])
-        axes.plot([0, 100], [0, 100], color=LINE, linewidth=1)
+        axes.plot([5, 95], [5, 95], color=LINE, linewidth=1)
         for name, arm in arms:
             label, colour, marker = MARKERS[name]
             share = 100 * np.mean([one.coverage for one in arm.judged], axis=0)
@@ -199,7 +217,7 @@ def calibration(findings: Findings) -> str:
         axes.set_xticks(named, ["10 %", "50 %", "90 %"])
         axes.set_xlabel("分位数 quantile")
         axes.set_ylabel("不超过它的天数 days at or below, %")
-        axes.legend(loc="upper left")
+        _legend(axes)
 
     title = "校准 / calibration"
     return _picture("calibration", title, draw, height_inches=3.6) if arms else ""
@@ -216,15 +234,16 @@ def example(findings: Findings) -> str:
 
     def draw(axes: Axes) -> None:
         axes.bar(range(len(days)), shown["came"], color=LINE, width=0.75, label="实际 came")
-        height = [high - low for low, high in zip(shown["low"], shown["high"], strict=True)]
-        axes.bar(at, height, bottom=shown["low"], color=BAND, width=0.4, label="80 %", alpha=0.8)
+        edges = [index - 0.5 for index in (*at, len(days))]
+        low, high = ([*shown[side], shown[side][-1]] for side in ("low", "high"))
+        axes.fill_between(edges, low, high, step="post", color=BAND, alpha=0.7, lw=0, label="80 %")
         axes.plot(at, shown["mean"], "o-", color=ACCENT, ms=4, lw=1.4, label="预测 forecast")
         axes.axvline(at[0] - 0.5, color=SOFT, linewidth=0.8, linestyle=(0, (3, 3)))
         mondays = [index for index, day in enumerate(days) if day.weekday() == 0]
         axes.set_xticks(mondays, [f"{days[index].month}/{days[index].day}" for index in mondays])
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.grid(axis="x", visible=False)
-        axes.legend(loc="upper left", ncols=3)
+        _legend(axes)
 
     title = f"{shown['community']}: 三周预测与实际 / three weeks, forecast and came"
     return _picture("example", title, draw, height_inches=3.0)

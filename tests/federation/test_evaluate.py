@@ -74,7 +74,7 @@ def test_the_command_writes_the_documented_answer(
     model, out = tmp_path / "model.npz", tmp_path / "out.json"
     sha256 = weights_of.save(weights_of.initial_weights(seed=0), model)
     export = write_export(days=200)
-    arguments = ["--export", str(export), "--model", str(model), "--fine-tune", "--out", str(out)]
+    arguments = ["--export", str(export), "--model", str(model), "--out", str(out)]
     assert main([*arguments, "--epsilon", "1/2", "--weekly-limit", "3"]) == 0
     report = json.loads(out.read_text())
     history = load_export(export)
