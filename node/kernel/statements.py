@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, Connection, Select, Table, Update, any_, bindparam
+from sqlalchemy import ARRAY, Column, Connection, Select, Table, Update, Uuid, any_, bindparam
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import String, TypeEngine
 
@@ -83,7 +84,9 @@ class Lookup:
         cursor = connection.connection.cursor()
         try:
             for bound in compiled.bound_to_each(keys, values):
-                found += cursor.execute(compiled.sql, bound).fetchall()
+                cursor.execute(compiled.sql, bound)
+                if (row := cursor.fetchone()) is not None:
+                    found.append(row)
         finally:
             cursor.close()
         return compiled.read(found)
@@ -105,7 +108,12 @@ class _Compiled:
         found = [
             column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
         ]
-        self._results = [(place, process) for place, process in enumerate(found) if process]
+        made = zip(columns, found, strict=True)
+        self._results = [
+            (place, _known_uuid if isinstance(column.type, Uuid) else process)
+            for place, (column, process) in enumerate(made)
+            if process is not None
+        ]
 
     def bound(self, values: Values) -> Any:
         """The values as the driver takes them; those the statement has itself may be left out."""
@@ -236,6 +244,12 @@ def _to_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if convert is None and isinstance(kind, String) and dialect.name == POSTGRESQL:
         return _plain  # its driver would take a list of enum members for another type than text
     return convert
+
+
+@lru_cache(maxsize=16_384)
+def _known_uuid(text: str | None) -> UUID | None:
+    """The same accounts and residents come again and again, and making an id of text is dear."""
+    return None if text is None else UUID(text)
 
 
 def _plain(value: str | None) -> str | None:

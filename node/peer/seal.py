@@ -1,7 +1,7 @@
 """Signs in the name of this community, and opens what others signed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -56,7 +56,7 @@ def open_sealed(book: PeerBook, sealed: Sealed, *, sender: str) -> Envelope:
     )
     if not is_genuine:
         raise BadSignature(signer=sender)
-    envelope = wire.decode(sealed.payload)
+    envelope = wire.decode(sealed.payload, sealed=sealed)
     if envelope.sender != sender:
         raise BadSignature(signer=sender)
-    return replace(envelope, sealed=sealed)
+    return envelope

@@ -31,8 +31,8 @@ def encode(envelope: Envelope) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def decode(payload: bytes) -> Envelope:
-    """The message in these bytes; raises Unreadable."""
+def decode(payload: bytes, *, sealed: Sealed | None = None) -> Envelope:
+    """The message in these bytes, which may have come `sealed`; raises Unreadable."""
     try:
         message = pb.Message.FromString(payload)
         field = message.WhichOneof("body")
@@ -45,6 +45,7 @@ def decode(payload: bytes) -> Envelope:
             sent_at=moment(message.sent_at),
             body=DECODERS[field](getattr(message, field)),
             in_reply_to=UUID(message.in_reply_to) if message.in_reply_to else None,
+            sealed=sealed,
         )
     except (DecodeError, ValueError, OverflowError) as problem:
         raise Unreadable(problem=type(problem).__name__) from problem
