@@ -1,9 +1,18 @@
 """Photos for programs: the body of the POST is the picture, whatever it calls itself."""
 
 import asyncio
+from dataclasses import dataclass
 from uuid import UUID
 
 from litestar import Response, get, post
+from litestar.openapi.spec import (
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    RequestBody,
+    Schema,
+)
 from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
@@ -23,7 +32,22 @@ refusals.STATUS |= {
 CACHED = "private, max-age=86400, immutable"  # a photo never changes; nobody else may keep it
 
 
-@post("/api/repairs/{request_id:int}/photos", request_max_body_size=photos.SENT_BYTES_MAX)
+@dataclass
+class PhotoBody(Operation):
+    """For the schema: the body is the picture."""
+
+    def __post_init__(self) -> None:
+        binary = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+        kinds = [f"image/{kind.lower()}" for kind in photos.FORMATS]
+        content = {kind: OpenAPIMediaType(schema=binary) for kind in kinds}
+        self.request_body = RequestBody(content=content, required=True)
+
+
+@post(
+    "/api/repairs/{request_id:int}/photos",
+    request_max_body_size=photos.SENT_BYTES_MAX,
+    operation_class=PhotoBody,
+)
 async def add_photo(request: AnyRequest, request_id: FromPath[int]) -> PhotoMade:
     """Add a photo: the body is a JPEG, PNG or WebP. It is made anew without its metadata."""
     who, node, key = require(request), house(request), idempotency.key(request)

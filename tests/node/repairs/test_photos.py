@@ -127,3 +127,11 @@ def test_sending_twice_keeps_one_and_twelve_are_enough(house: ClientHouse, me: U
         assert send(house, house.signed_in(me), picture(size=size)).status_code == 201
     full = send(house, house.signed_in(me), picture(size=(99, 9)))
     assert (full.status_code, full.json()["code"]) == (409, "repairs.too_many_photos")
+
+
+def test_the_schema_says_what_to_send(house: ClientHouse) -> None:
+    paths = house.client.get("/api/schema/openapi.json").json()["paths"]
+    sent = paths["/api/repairs/{request_id}/photos"]["post"]["requestBody"]
+    assert set(sent["content"]) == {"image/jpeg", "image/png", "image/webp"}
+    assert "200" in paths["/api/repairs"]["get"]["responses"]
+    assert not [path for path in paths if "open311" in path], "it documents itself, by discovery"
