@@ -9,7 +9,7 @@ self.addEventListener("install", (event) => {
     const text = await answer.clone().text();
     const cache = await caches.open(KEPT);
     await cache.put(OFFLINE, answer);
-    await cache.addAll([...text.matchAll(/\/static\/[^"]+/g)].map((found) => found[0]));
+    await cache.addAll([...new Set(text.match(/\/static\/[^"]+/g))]);
     await self.skipWaiting();
   })());
 });

@@ -63,7 +63,7 @@ def test_nothing_is_wrong_with_any_page(
     place: Village, site: str, browser: Any, role: str, language: str
 ) -> None:
     found, cookies = list(pages(place, role)), place.cookies(role)
-    wrong = []
+    wrong: dict[str, str] = {}  # what is wrong, and where first
     for is_big in (False, True):
         viewport = {"width": WIDTH, "height": 740}
         context = visit(browser, site, cookies, language=language, is_big=is_big, viewport=viewport)
@@ -75,10 +75,11 @@ def test_nothing_is_wrong_with_any_page(
                 continue
             _seen.add((text, language, is_big))
             page.goto(site + path, wait_until="load")
-            wrong += [f"{path} big={is_big}: {one}" for one in look_at(page, is_big=is_big)]
-        wrong += [one for one in said if "Content Security" in one or "rror" in one]
+            for one in look_at(page, is_big=is_big):
+                wrong.setdefault(one.replace(path, ""), f"{path} big={is_big}")
+        wrong |= {one: "console" for one in said if "Content Security" in one or "rror" in one}
         context.close()
-    assert not wrong, "\n".join(wrong)
+    assert not wrong, "\n".join(f"{where}: {one}" for one, where in wrong.items())
 
 
 def test_the_readers_reach_every_page(place: Village) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.village import Village, visit
+from tests.browser.village import Village, visit, wait_until
 
 pytestmark = pytest.mark.browser
 KEPT = """async () => (await (await caches.open('linli-1')).keys())
@@ -21,8 +21,7 @@ def test_without_a_net_a_page_says_where_help_is(place: Village, site: str, brow
     context = visit(browser, site, place.cookies("resident"), language="en")
     page = context.new_page()
     page.goto(site + "/")
-    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    wait_until(page, "navigator.serviceWorker.controller !== null")
     context.set_offline(True)
     page.goto(site + "/repairs")
     assert page.locator("h1").inner_text() in ("No connection", "没有网络")

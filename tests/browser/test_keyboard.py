@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.village import Village, visit
+from tests.browser.village import Village, visit, wait_until
 
 pytestmark = pytest.mark.browser
 TABS_MAX = 120  # more presses than that, and nobody would get there
@@ -65,7 +65,7 @@ def test_a_mistake_is_said_where_the_focus_is(hands: Keyboard, site: str) -> Non
     assert hands.page.evaluate("document.activeElement.id") == "errors"
     hands.tab_to("#errors a")
     hands.page.keyboard.press("Enter")
-    hands.page.wait_for_function("document.activeElement.tagName === 'INPUT'")
+    wait_until(hands.page, "document.activeElement.tagName === 'INPUT'")
 
 
 def test_redeem_points(hands: Keyboard, site: str) -> None:

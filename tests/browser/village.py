@@ -51,6 +51,7 @@ READERS = {
 }
 """One reader for each role; `guest` is nobody, `acting` is the clerk at work for an elder."""
 
+WAIT_STEPS, WAIT_STEP_MS = 100, 100
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 
 
@@ -262,7 +263,17 @@ def visit(
     **options: Any,
 ) -> Any:
     """A browser's own window for one reader, with what the reader chose."""
-    context = browser.new_context(**({"viewport": {"width": 360, "height": 740}} | options))
+    calm = {"viewport": {"width": 360, "height": 740}, "reduced_motion": "reduce"}
+    context = browser.new_context(**(calm | options))
     chosen = {"linli_language": language, "linli_big": "1" if is_big else "0"} | cookies
     context.add_cookies([{"name": k, "value": v, "url": site} for k, v in chosen.items()])
     return context
+
+
+def wait_until(page: Any, expression: str) -> None:
+    """Until this is true on the page. Playwright's own way needs eval, which our pages forbid."""
+    for _ in range(WAIT_STEPS):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(WAIT_STEP_MS)
+    raise AssertionError(f"never true: {expression}")
