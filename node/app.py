@@ -17,6 +17,7 @@ from node.exchange import pages as exchange_pages
 from node.exchange.home import SETTLED
 from node.forecast import api as forecast_api
 from node.forecast import pages as forecast_pages
+from node.health import pages as health_pages
 from node.kernel.db import Database
 from node.kernel.messages import Sealer
 from node.kernel.ports import Clock
@@ -64,6 +65,7 @@ _SLICES: Sequence[Any] = (
     left_pages,
     acts_api,
     acts_pages,
+    health_pages,
 )
 
 

@@ -14,6 +14,7 @@ from node import migrations, settings
 from node.backup import commands as backup_commands
 from node.bundles_cli import app as bundles_app
 from node.exchange import commands
+from node.health import commands as health_commands
 from node.kernel.clock import SystemClock
 from node.kernel.ids import new_id
 from node.kernel.terminal import run, say
@@ -281,6 +282,7 @@ def _node(directory: Path) -> Iterator[Any]:
 commands.add_to(app, _node)
 settlement_commands.add_to(app, _node)
 backup_commands.add_to(app)
+health_commands.add_to(app)
 residents_commands.add_to(app, _node)
 
 

@@ -110,4 +110,5 @@ def health_card(request: AnyRequest, _session: Session, who: Caller) -> Card | N
         _("The node answers, and its database can be read."),
         _("Free space on the disk: %(size)s GB") % {"size": f"{free_gigabytes:.1f}"},
     ]
-    return Card(_("Health"), lines, [Link("/first-steps", _("First steps"))])
+    links = [Link("/health", _("Is all well?")), Link("/first-steps", _("First steps"))]
+    return Card(_("Health"), lines, links)

@@ -1,0 +1,122 @@
+"""Green where it is well and red where somebody must look; the page, the API, and the command."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from node.backup.archive import LAST_BACKUP_FILE
+from node.backup.restore import RESTORED_FILE
+from node.health import checks, pages
+from node.health.checks import Health
+from node.kernel.clock import SystemClock
+from node.kernel.ids import new_id
+from node.outbox.model import OUTBOX
+from node.residents.rules import Role
+from node.settlement.model import ChainAlarm
+from tests.node.commands import linli, make_node
+from tests.node.web.client import ClientHouse, house_at
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[ClientHouse]:
+    with house_at(tmp_path, pages.routes) as house:
+        yield house
+
+
+def look(house: ClientHouse, *, has_chain: bool = False) -> dict[str, Health]:
+    place = checks.Place(house.settings.directory, None, has_chain, house.clock.now())
+    with house.database.read() as session:
+        return {one.name: one for one in checks.look(session, place)}
+
+
+def backed_up(house: ClientHouse, *, ago: timedelta) -> None:
+    at = (house.clock.now() - ago).isoformat()
+    (house.settings.directory / LAST_BACKUP_FILE).write_text(json.dumps({"at": at}))
+
+
+def test_a_new_node_wants_a_backup_and_no_more(house: ClientHouse) -> None:
+    wrong = {name for name, one in look(house).items() if one.is_well is False}
+    assert wrong == {"backup"}
+    backed_up(house, ago=timedelta(hours=3))
+    assert look(house)["backup"].is_well
+    assert "3 hours" in look(house)["backup"].sentence
+    backed_up(house, ago=timedelta(days=3))
+    assert look(house)["backup"].is_well is False
+
+
+def test_a_silent_neighbour_is_named(house: ClientHouse) -> None:
+    row = {
+        "id": new_id(),
+        "recipient": "c02",
+        "kind": "PresentPass",
+        "payload": b"",
+        "signature": b"",
+        "state": "waiting",
+        "attempts": 3,
+        "created_at": house.clock.now(),
+        "next_attempt_at": house.clock.now(),
+    }
+    house.database.do(lambda session: session.execute(insert(OUTBOX), [row]))
+    assert look(house)["neighbours"].is_well is not False
+    house.clock.advance(timedelta(hours=5))
+    found = look(house)["neighbours"]
+    assert (found.is_well, found.details["peer"], found.details["hours"]) == (False, "c02", 5)
+
+
+def test_the_chain_a_restore_and_the_clock(house: ClientHouse) -> None:
+    assert look(house)["chain"].is_well is None
+    assert look(house, has_chain=True)["chain"].is_well
+    alarm = {"kind": "recovery_requested", "detail": "x", "since": house.clock.now()}
+    house.database.do(lambda session: session.execute(insert(ChainAlarm), [alarm]))
+    assert look(house, has_chain=True)["chain"].is_well is False
+    (house.settings.directory / RESTORED_FILE).write_text(
+        json.dumps(
+            {
+                "id": str(new_id()),
+                "taken_at": "2026-01-01T00:00:00Z",
+                "restored_at": "2026-01-01T00:00:00Z",
+                "entries": 0,
+                "head": "",
+            }
+        )
+    )
+    assert look(house)["restored"].is_well is False
+
+
+def test_the_page_says_it_in_words(house: ClientHouse) -> None:
+    house.open_browser(house.resident("Sun", Role.OPERATOR))
+    shown = house.client.get("/health").text
+    assert "No. Look at what is marked below." in shown
+    assert "There is no backup yet" in shown
+    backed_up(house, ago=timedelta(hours=1))
+    assert "Yes. Nothing needs you now." in house.client.get("/health").text
+    assert "一切正常吗" in house.client.get("/health?lang=zh").text
+    house.open_browser(house.resident("Wang", Role.CLERK))
+    assert house.client.get("/health").status_code == 403
+
+
+def test_programs_get_json_and_metrics_without_names(house: ClientHouse) -> None:
+    backed_up(house, ago=timedelta(hours=1))
+    headers = house.bearer(Role.OPERATOR)
+    assert house.client.get("/api/health", headers=headers).json()["is_well"]
+    said = house.client.get("/api/metrics", headers=headers)
+    assert said.headers["content-type"].startswith("text/plain")
+    assert 'linli_check_ok{check="backup"} 1' in said.text
+    assert "linli_outbox_waiting_messages 0" in said.text
+    assert house.client.get("/api/metrics").status_code == 401
+
+
+def test_the_command_tells_monitors(tmp_path: Path) -> None:
+    directory = make_node(tmp_path / "plum")
+    asked = linli("node", "health", directory, "--json")
+    assert (asked.status, asked.code) == (2, "health.not_well")
+    assert asked.json["is_well"] is False
+    said = json.dumps({"at": SystemClock().now().isoformat()})
+    (directory / LAST_BACKUP_FILE).write_text(said)
+    fine = linli("node", "health", directory)
+    assert fine.status == 0
+    assert "ok   backup" in fine.output
