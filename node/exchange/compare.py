@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.exchange import dispute, receipts, rules
+from node.exchange import dispute, judged, receipts, rules
 from node.exchange.messages import (
     CompareReceipts,
     FetchReceipts,
@@ -63,6 +63,8 @@ def compare_due(session: Session, clock: Clock, sealer: Sealer) -> int:
     for row in session.scalars(again).all():
         _ask(session, clock, sealer, row)
         asked += 1
+    for judged_one in judged.missing(session, clock):
+        fetch(session, clock, sealer, peer=judged_one.peer, ids=[judged_one.exchange_id])
     return asked
 
 

@@ -255,6 +255,8 @@ def _conclude(session: Session, clock: Clock, sealer: Sealer, row: Dispute, minu
     row.verdict_minutes = minutes
     if not minutes or not row.gives_back:
         return
+    if DisputeCode.RECEIPT_MISSING in (row.our_code, row.their_code):
+        return  # the other side has no receipt to turn: it books it first, then asks (judged.py)
     try:
         _pay_back(session, clock, sealer, row, minutes, row.our_arbiter)
     except DomainError as refusal:  # most often: our resident has spent them

@@ -121,7 +121,7 @@ class Reversal(Base):
     exchange_id: Mapped[UUID]
     peer: Mapped[str]
     gives_back: Mapped[bool]  # our resident was paid and gives back; else ours gets back
-    resident_id: Mapped[UUID]
+    resident_id: Mapped[UUID | None]  # None: the house, for a receipt that was judged
     minutes: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str]
     dispute_id: Mapped[UUID | None]  # None: by consent

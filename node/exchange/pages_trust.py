@@ -315,7 +315,7 @@ def _reversal_page(
             row=row,
             state=reversal_state(row.state),
             states=ReversalState,
-            owner=residents.resident(session, row.resident_id).name,
+            owner=residents.resident(session, row.resident_id).name if row.resident_id else None,
             peer=dict(node.neighbours()).get(row.peer, row.peer),
         )
 

@@ -12,6 +12,8 @@ from node.exchange.model import Gift, Pass, ReceiptRecord, Reversal, Visit
 from node.exchange.rules import receipt_leaf
 from node.kernel import merkle
 from node.kernel.errors import IdReused
+from node.ledger import service as ledger
+from node.ledger.model import Unit
 
 _TAKEN = select(
     or_(
@@ -27,6 +29,7 @@ _TAKEN = select(
         )
     )
 )
+JUDGED = "judged"  # house account: receipts that were booked on the arbiters' word
 DAY_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -40,6 +43,13 @@ def our_resident(session: Session, exchange_id: UUID) -> UUID | None:
         return reversal.resident_id
     by_exchange = select(Pass.resident_id).where(Pass.exchange_id == exchange_id)
     return session.scalars(by_exchange).first()
+
+
+def account_of(resident_id: UUID | None) -> UUID:
+    """Whose minutes move: a resident's, or the house's where arbiters had to say what was so."""
+    if resident_id is None:
+        return ledger.house_account(JUDGED, Unit.MINUTES)
+    return ledger.resident_account(resident_id, Unit.MINUTES)
 
 
 def check_unused(session: Session, exchange_id: UUID) -> None:

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.exchange import compare, gift, home, host, receipts, reversal, rules
+from node.exchange import compare, gift, home, host, judged, receipts, reversal, rules
 from node.exchange.messages import (
     FetchReceipts,
     GiftOrder,
@@ -86,6 +86,8 @@ def found(
             with savepoint(session):
                 _book(session, clock, sealer.community, peer, line, proofs, sealed)
         except DomainError as refusal:
+            if _is_booked_as_judged(session, clock, sealer, peer, line, sealed):
+                continue
             log.warning("receipt_not_proven", id=str(line.id), peer=peer, code=refusal.code)
             unproven.append(line.id)
         else:
@@ -95,6 +97,18 @@ def found(
     compare.raise_dispute(session, clock, sealer, peer, unproven, DisputeCode.RECEIPT_MISSING)
     for day, count in sorted(days.items()):
         compare.repaired(session, clock, sealer, peer=peer, day=day, count=count)
+
+
+def _is_booked_as_judged(
+    session: Session, clock: Clock, sealer: Sealer, peer: str, line: ReceiptLine, sealed: Sealed
+) -> bool:
+    """Whether two arbiters have said what no signature proves, and the books now have it."""
+    try:
+        with savepoint(session):
+            return judged.book(session, clock, sealer, peer, line, sealed)
+    except DomainError as refusal:  # a limit, say: asked for again later
+        log.warning("judged_receipt_waits", id=str(line.id), peer=peer, code=refusal.code)
+        return True
 
 
 def _book(

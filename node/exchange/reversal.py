@@ -34,7 +34,6 @@ from node.kernel.ids import derived_id
 from node.kernel.messages import Body, Envelope, Refusal, Sealed, Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
-from node.ledger.model import Unit
 from node.outbox import service as outbox
 
 TAKEN_REASON, GIVEN_REASON = "taken_back", "given_back"
@@ -62,14 +61,26 @@ def ask(
     return row
 
 
-def asked(session: Session, clock: Clock, question: Envelope) -> Noted:
-    """The other side asks for minutes back: people here decide."""
+def asked(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -> Noted:
+    """The other side asks for minutes back: people here decide, unless arbiters have."""
     said = question.body
     assert isinstance(said, AskReversal)
     if not _known(session, said.reversal_id, said.exchange_id, said.minutes, gives_back=True):
         receipt = _receipt(session, said.exchange_id, is_debt=False, peer=question.sender)
         state = ReversalState.ASKED
-        session.add(_begin(session, clock, receipt, said.reversal_id, said.minutes, state))
+        row = _begin(session, clock, receipt, said.reversal_id, said.minutes, state)
+        session.add(row)
+        if (dispute := _judged_so(session, row)) is not None:
+            offer(
+                session,
+                clock,
+                sealer,
+                reversal_id=row.id,
+                exchange_id=row.exchange_id,
+                minutes=row.minutes,
+                decided_by=dispute.our_arbiter,
+                dispute_id=dispute.id,
+            )
     return Noted(said.reversal_id)
 
 
@@ -95,7 +106,7 @@ def offer(
         session,
         clock,
         hold_id=row.id,
-        payer_id=ledger.resident_account(row.resident_id, Unit.MINUTES),
+        payer_id=receipts.account_of(row.resident_id),
         payee_id=ledger.clearing_account(row.peer),
         amount=row.minutes,
         expires_at=None,
@@ -266,7 +277,7 @@ def _agree(session: Session, clock: Clock, sealer: Sealer, row: Reversal) -> Non
         clock,
         hold_id=row.id,
         payer_id=ledger.clearing_account(row.peer),
-        payee_id=ledger.resident_account(row.resident_id, Unit.MINUTES),
+        payee_id=receipts.account_of(row.resident_id),
         amount=row.minutes,
         expires_at=None,
         reason=GIVEN_REASON,
@@ -308,15 +319,12 @@ def _begin(
     )
     if session.scalars(same).first() is not None:
         raise ReversalExists(exchange=str(receipt.exchange_id))
-    resident_id = receipts.our_resident(session, receipt.exchange_id)
-    if resident_id is None:
-        raise ReceiptUnknown(exchange=str(receipt.exchange_id))
     return Reversal(
         id=reversal_id,
         exchange_id=receipt.exchange_id,
         peer=receipt.peer,
         gives_back=not receipt.is_debt,
-        resident_id=resident_id,
+        resident_id=receipts.our_resident(session, receipt.exchange_id),
         minutes=minutes,
         state=state,
         made_at=clock.now(),

@@ -68,7 +68,6 @@ QUESTIONS: dict[type[Body], Handler] = {
     ReleasePass: home.release,
     GiftOrder: gift.receive,
     AskHeadroom: limits.tell_headroom,
-    AskReversal: reversal.asked,
     RequestReversal: reversal.pay_back,
     DeclineReversal: reversal.declined,
     AnswerDispute: dispute.answered,
@@ -77,6 +76,7 @@ QUESTIONS: dict[type[Body], Handler] = {
 """What a question causes here."""
 
 TELLING_QUESTIONS: dict[type[Body], TellingHandler] = {
+    AskReversal: reversal.asked,
     OfferReversal: reversal.offered,
     OpenDispute: dispute.opened,
     JudgeDispute: dispute.judged,

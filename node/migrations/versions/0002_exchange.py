@@ -204,7 +204,7 @@ def upgrade() -> None:
         sa.Column("exchange_id", sa.Uuid(), nullable=False),
         sa.Column("peer", sa.String(), nullable=False),
         sa.Column("gives_back", sa.Boolean(), nullable=False),
-        sa.Column("resident_id", sa.Uuid(), nullable=False),
+        sa.Column("resident_id", sa.Uuid(), nullable=True),
         sa.Column("minutes", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("dispute_id", sa.Uuid(), nullable=True),
