@@ -252,3 +252,30 @@ def test_numbers_without_end_are_answered(house: ClientHouse, staff: dict[str, s
     assert house.client.get(f"/api/repairs?limit={'9' * 5000}", headers=staff).status_code == 400
     broken = house.client.post("/api/repairs", content=b"{", headers=staff | key())
     assert broken.status_code == 400
+
+
+def test_what_follows_a_request_costs_the_same_everywhere(
+    house: ClientHouse, mine: dict[str, str], staff: dict[str, str]
+) -> None:
+    for number in range(7):
+        report(house, mine, title=f"Lamp {number}")
+    seen: list[int] = []
+    after: int | None = 0
+    while after is not None:
+        found = house.client.get(f"/api/repairs?limit=3&after={after}", headers=staff).json()
+        seen += [one["id"] for one in found["data"]]
+        after = found["next"]
+    assert seen == [1, 2, 3, 4, 5, 6, 7]
+    assert house.client.get("/api/repairs?after=-1", headers=staff).status_code == 400
+
+
+def test_a_page_that_is_known_is_not_sent_again(
+    house: ClientHouse, mine: dict[str, str], staff: dict[str, str]
+) -> None:
+    report(house, mine)
+    first = house.client.get("/api/repairs", headers=staff)
+    known = staff | {"If-None-Match": first.headers["etag"]}
+    assert house.client.get("/api/repairs", headers=known).status_code == 304
+    report(house, mine, title="Door")
+    again = house.client.get("/api/repairs", headers=known)
+    assert (again.status_code, again.json()["total"]) == (200, 2)
