@@ -19,6 +19,7 @@ from node.backup.archive import LAST_BACKUP_FILE
 from node.backup.restore import restored
 from node.enrolment.directory import Membership
 from node.ledger.model import JournalEntry
+from node.notices import service as notices
 from node.outbox.left import OFFICE
 from node.outbox.model import DEPARTURE, OUTBOX, OutboxState
 from node.settlement.model import ChainAlarm
@@ -27,6 +28,7 @@ DISK_BYTES_MIN = 1_000_000_000
 BACKUP_AGE_MAX = timedelta(days=2)
 OUTBOX_AGE_MAX = timedelta(hours=1)
 OFFICE_AGE_MAX = timedelta(hours=1)
+NOTICES_AGE_MAX = timedelta(hours=2)
 CERTIFICATE_LEFT_MIN = timedelta(days=10)  # it is renewed by itself from day 15 of 30 on
 CLOCK_BACK_MAX = timedelta(minutes=5)
 
@@ -66,6 +68,7 @@ def look(session: Session, place: Place) -> list[Health]:
         _office(session, place),
         _certificate(place),
         _chain(session, place),
+        _notices(session, place),
     ]
 
 
@@ -115,6 +118,19 @@ def _restored(place: Place) -> Health:
         return Health("restored", None, "This node is not fresh from a backup.", {})
     message = "Restored from a backup of {day}: neighbours' receipts are compared first."
     return Health("restored", False, message, _d(day=f"{mark.taken_at:%Y-%m-%d %H:%M} UTC"))
+
+
+def _notices(session: Session, place: Place) -> Health:
+    """Do notices get out of the house? Many wait for nothing but a provider's bad hour."""
+    state = notices.queue(session)
+    if state.oldest_waiting is None:
+        return Health("notices", None, "No notice waits for a provider.", {})
+    age = place.now - state.oldest_waiting
+    details = _d(count=state.waiting, hours=_hours(age))
+    if age <= NOTICES_AGE_MAX:
+        return Health("notices", True, "{count} notices are on their way.", details)
+    message = "{count} notices wait, since {hours} hours: see the provider in notices.toml."
+    return Health("notices", False, message, details)
 
 
 def _neighbours(session: Session, place: Place) -> Iterator[Health]:

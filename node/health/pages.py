@@ -26,6 +26,7 @@ def names() -> dict[str, str]:
         "office": _("District office"),
         "certificate": _("Certificate"),
         "chain": _("Chain"),
+        "notices": _("Outgoing messages"),
     }
 
 

@@ -15,6 +15,7 @@ import pytest
 from icalendar import Calendar
 from sqlalchemy import select
 
+from node.health import checks
 from node.kernel.clock import VirtualClock
 from node.kernel.ids import new_id
 from node.notices import rules, sending, service, settings
@@ -105,6 +106,21 @@ def test_a_provider_that_is_down_is_asked_again_and_in_the_end_given_up(house: C
     with house.database.read() as session:
         state = service.queue(session)
     assert (state.waiting, state.given_up) == (0, 1)
+
+
+def test_the_operator_sees_that_notices_wait(house: ClientHouse) -> None:
+    def look_at_health() -> tuple[bool | None, str]:
+        place = checks.Place(house.settings.directory, None, False, house.clock.now())
+        with house.database.read() as session:
+            [found] = [one for one in checks.look(session, place) if one.name == "notices"]
+        return found.is_well, found.sentence
+
+    assert look_at_health()[0] is None
+    tell(house)
+    assert look_at_health() == (True, "1 notices are on their way.")
+    house.clock.advance(timedelta(hours=5))
+    is_well, sentence = look_at_health()
+    assert (is_well, "since 5 hours" in sentence) == (False, True)
 
 
 def test_a_refusal_for_good_is_not_asked_again(house: ClientHouse) -> None:
