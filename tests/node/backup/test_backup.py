@@ -200,8 +200,8 @@ def test_each_kind_of_database_is_backed_up_and_restored(tmp_path: Path, databas
     pay(database, 2)
     database.close()
     file = backed_up(made, tmp_path)
+    wrong = "postgresql+psycopg://nobody@/nothing" if is_file else ""
     with pytest.raises(BadInput):  # a file needs no server, and a dump needs one
-        wrong = "postgresql+psycopg://nobody@/nothing" if is_file else ""
         restore.restore(file, tmp_path / "again", CLOCK, key=KEY, database=wrong)
     if not is_file:
         engine = open_engine(database_url)
