@@ -25,6 +25,7 @@ from node.exchange.house import (
 )
 from node.exchange.model import VISITS, Dispute, Pass, Visit
 from node.exchange.pages_gifts import (
+    acted_for,
     available_minutes,
     consent_in,
     consents,
@@ -163,6 +164,7 @@ async def show_pass(request: AnyRequest, pass_id: FromPath[UUID]) -> Response[st
             state=pass_state(found.state),
             is_open=found.state == PassState.ISSUED,
             owner=residents.resident(session, found.resident_id).name,
+            acted=acted_for(session, found.issued_by, found.consent),
             host=dict(node.neighbours()).get(found.host, found.host),
         )
 

@@ -18,6 +18,7 @@ from node.kernel.ids import new_code
 from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.residents import service as residents
+from node.residents.model import Resident
 from node.residents.rules import ACTING_ROLES, Scope
 from node.web.forms import Form
 from node.web.language import gettext as _
@@ -44,6 +45,21 @@ def consents() -> list[tuple[str, str]]:
         (Consent.TELEPHONE, _("They said yes on the telephone")),
         (Consent.WRITTEN, _("They signed for it")),
     ]
+
+
+def acted_for(session: Session, by: UUID | None, consent: str) -> str:
+    """Who did it for the resident, and how they had agreed; empty where nobody acted."""
+    if by is None:
+        return ""
+    found = session.get(Resident, by)
+    name = found.name if found is not None else _("a program")
+    words = dict(consents()) | {
+        Consent.SELF: "",
+        Consent.PROXY: _("Their relative, under an agreement that they made"),
+        Consent.UNSTATED: _("how they agreed was not said"),
+    }
+    said = words.get(Consent(consent), "")
+    return f"{name} · {said}" if said else name
 
 
 def needs_consent(who: Caller, resident_id: UUID) -> bool:
@@ -115,6 +131,7 @@ async def show_gift(request: AnyRequest, gift_id: FromPath[UUID]) -> Response[st
             state=gift_state(found.state),
             is_received=found.state == GiftState.RECEIVED,
             owner=residents.resident(session, found.resident_id).name,
+            acted=acted_for(session, found.recorded_by, found.consent),
             peer=dict(node.neighbours()).get(found.peer, found.peer),
         )
 

@@ -37,6 +37,7 @@ def test_an_elder_makes_a_pass_and_sees_what_each_neighbour_takes(town: Town) ->
     assert made.status_code == 303
     slip = town.home.client.get(made.headers["location"]).text
     assert f"{HOME}-" in slip
+    assert "Done for them by" not in slip
     picture = town.home.client.get(f"{made.headers['location']}/code.svg")
     assert picture.headers["content-type"].startswith("image/svg+xml")
     assert send(town.home, f"{made.headers['location']}/void", page="/exchange").status_code == 303
@@ -48,7 +49,11 @@ def test_a_clerk_says_how_the_elder_agreed(town: Town) -> None:
     assert "How did the resident agree?" in town.home.client.get("/exchange/new").text
     form = {"host": HOST, "minutes": "60", "form_id": str(new_id())}
     assert send(town.home, "/exchange/new", **form).status_code == 422
-    assert send(town.home, "/exchange/new", **form, consent="in_person").status_code == 303
+    made = send(town.home, "/exchange/new", **form, consent="in_person")
+    assert made.status_code == 303
+    slip = town.home.client.get(made.headers["location"]).text
+    assert "Done for them by" in slip
+    assert "They are here and say yes" in slip
     [row] = town.district.home.ask(lambda session: session.query(Pass).all())
     assert (row.consent, row.resident_id) == ("in_person", ELDER)
     assert row.issued_by is not None
