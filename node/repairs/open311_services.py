@@ -75,7 +75,6 @@ ATTRIBUTES: Mapping[str, Sequence[Attribute]] = {
         ),
     ),
 }
-SHARED_BY_NATURE = frozenset({"lift", "sanitation_parks", "transport"})  # nobody's home
 GROUPS: Mapping[str, str] = {
     "housing_repair": "Housing",
     "water_power": "Housing",
@@ -138,7 +137,7 @@ def is_batch(current: plan.Plan, code: str) -> bool:
 
 def is_shared(code: str, answers: Mapping[str, Sequence[str]]) -> bool:
     """Is this about a place that all neighbours use?"""
-    return code in SHARED_BY_NATURE or list(answers.get(PLACE, ())) == [SHARED]
+    return code in rules.SHARED_BY_NATURE or list(answers.get(PLACE, ())) == [SHARED]
 
 
 def check(code: str, answers: Mapping[str, Sequence[str]]) -> None:

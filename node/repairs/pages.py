@@ -63,7 +63,7 @@ async def show_report(request: AnyRequest) -> Response[str]:
     _who, reporter_id = require_subject(request, Scope.REPAIRS)
     with house(request).database.read() as session:
         building = residents.resident(session, reporter_id).building or ""
-    known = {"category": rules.CATEGORY_DEFAULT, "building": building, "place": "shared"}
+    known = {"category": rules.CATEGORY_DEFAULT, "building": building, "place": "home"}
     return _report_form(request, Form(known))
 
 
@@ -78,7 +78,7 @@ async def do_report(request: AnyRequest) -> Response[Any]:
     contact = form.text("contact", least=0, most=rules.CONTACT_LENGTH_MAX)
     category = form.choice("category", rules.CATEGORIES)
     building = form.text("building", least=0, most=rules.BUILDING_LENGTH_MAX)
-    is_shared = form.values.get("place", "home") == "shared"
+    is_shared = form.values.get("place") == "shared" or category in rules.SHARED_BY_NATURE
     made = await views.read_photos(request, form)
     if form.errors:
         return _report_form(request, form, status=422)

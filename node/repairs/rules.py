@@ -56,6 +56,7 @@ CATEGORIES: Mapping[str, Category] = {
     "other": Category("Something else", 120),
 }
 CATEGORY_DEFAULT = "housing_repair"
+SHARED_BY_NATURE = frozenset({"lift", "sanitation_parks", "transport"})  # nobody's home
 DUE_HOURS_DEFAULT = 72  # for categories that a community brought with its own history
 REOPEN_TIME = timedelta(days=14)  # how long after completion the reporter may reopen
 REOPENINGS_MAX = 5  # then it is a new request

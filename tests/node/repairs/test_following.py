@@ -61,7 +61,7 @@ def test_me_too_is_no_second_ticket(house: ClientHouse, desk: Desk, happened: li
     wu = house.resident("Wu")
     house.open_browser(wu)
     typed = {"title": "电梯停了", "description": "不动", "location": "7号楼", "category": "lift"}
-    typed |= {"place": "shared", "building": "7"}
+    typed |= {"place": "home", "building": "7"}  # but a lift is nobody's home
     asked = house.post_form("/repairs/new", page="/repairs/new", **typed)
     assert asked.status_code == 200
     assert "Has it been reported already?" in asked.text
