@@ -30,7 +30,7 @@ test: $(INSTALLED) ## everything that proves it works without other programs
 soak: $(INSTALLED) ## 1,000 seeds x 30 virtual days x 5 communities, all faults; hours (SEEDS=n, MINUTES=n, INTO=file to go on from)
 	$(BIN)/python -m simulation.soak --days 30 --communities 5 $(if $(SEEDS),--seeds $(SEEDS)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(INTO),--into $(INTO))
 
-bench: $(INSTALLED) ## our figures against their opponents (ROUNDS=n, ONLY=gas|ledger|transfers|alone|growth)
+bench: $(INSTALLED) ## our figures against their opponents (ROUNDS=n, ONLY=gas|ledger|transfers|alone|growth|repairs)
 	$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
 screenshots: $(INSTALLED) ## docs/screenshots anew, from a small made-up community (needs Chromium)
