@@ -138,6 +138,11 @@ def _check_ballots(found: Recount) -> None:
 def _count_sealed(found: Recount, areas: dict[str, int]) -> None:
     """The choices are encrypted: belenios proves the sum, and we compare how many took part."""
     counted = sealed.count(found.content["belenios"])
+    opened = found.content["election"]
+    is_same = sealed.begins_as(
+        found.content["belenios"], sha256=opened["sha256"], length=opened["bytes"]
+    )
+    found.check("election", is_same)
     found.check("belenios", counted.is_proved, counted.detail)
     marked = len(found.content["ballots"])
     took_part = sum(counted.choices.values())

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recount.archive import CHOICES, Recount, Unreadable, examine
+from recount.sealed import ToolMissing
 
 NAMES = {
     "hash": "the archive's text has the hash it names",
@@ -20,6 +21,7 @@ NAMES = {
     "nobody_twice": "nobody voted twice",
     "all_on_roll": "everybody who voted was on the roll",
     "choices": "every ballot says yes, no or abstain",
+    "election": "the sealed archive begins as the election that was opened",
     "belenios": "belenios-tool: every ballot, proof and the decrypted sum",
     "no_more_ballots_than_voters": "no more sealed ballots than voters who took part",
     "one_code_each": "as many voting codes as units on the roll",
@@ -47,6 +49,9 @@ def recount(path: Path, *, key: str = "", as_json: bool = False) -> int:
         found = examine(path.read_bytes(), expected_key=key)
     except OSError as problem:
         sys.stderr.write(f"{path}: {problem.strerror}\n")
+        return UNREADABLE
+    except ToolMissing as problem:
+        sys.stderr.write(f"{problem}\n")
         return UNREADABLE
     except Unreadable as problem:
         sys.stderr.write(f"{path} is no archive of a vote: {problem}\n")

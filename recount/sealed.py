@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import io
 import json
 import os
@@ -29,10 +30,26 @@ class Sealed:
     choices: dict[str, int] = field(default_factory=dict)
 
 
+class ToolMissing(Exception):
+    """Nobody can say whether a sealed archive fits without the tool that proves it."""
+
+
+def begins_as(encoded: str, *, sha256: str, length: int) -> bool:
+    """Is the beginning of the archive the one whose fingerprint was public when voting began?"""
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        return False
+    return hashlib.sha256(raw[:length]).hexdigest() == sha256
+
+
 def count(encoded: str) -> Sealed:
     """Verify every proof of the archive, and read its result."""
     if shutil.which(TOOL) is None:
-        return Sealed(False, f"{TOOL} is not installed here (Debian: apt install {TOOL})")
+        raise ToolMissing(
+            f"A secret vote is counted again with {TOOL}, which is not installed here. "
+            f"On Debian: apt install {TOOL}."
+        )
     try:
         raw = base64.b64decode(encoded, validate=True)
         events = _events(raw)

@@ -108,6 +108,7 @@ def _content(session: Session, vote: Vote, community: str) -> dict[str, Any]:
             "is_carried": counted.is_carried,
         },
         "belenios": _sealed(session, vote),
+        "election": _election(session, vote),
     }
 
 
@@ -128,6 +129,14 @@ def _sealed(session: Session, vote: Vote) -> str | None:
     election = session.get_one(SecretElection, vote.id)
     assert election.archive is not None, "a closed secret vote has its archive"
     return base64.b64encode(election.archive).decode()
+
+
+def _election(session: Session, vote: Vote) -> dict[str, Any] | None:
+    """How the sealed archive began when the vote opened: its end may not change its beginning."""
+    if not vote.is_secret:
+        return None
+    base = session.get_one(SecretElection, vote.id).base
+    return {"sha256": hashlib.sha256(base).hexdigest(), "bytes": len(base)}
 
 
 def _weight(weight: Weight) -> dict[str, int]:

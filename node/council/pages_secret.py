@@ -143,6 +143,7 @@ def _secret(
             vote=vote,
             trustees=secret.trustees(session, motion_id),
             node_number=secret.NODE_NUMBER,
+            fingerprint=secret.fingerprint(session, vote.id) if vote else "",
             trackers=secret.trackers(session, vote.id) if vote and vote.counting_since else [],
             is_installed=belenios.is_installed(),
             may_add=who.has(*OFFICE_ROLES) and motion.is_secret and is_before,

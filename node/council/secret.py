@@ -4,6 +4,7 @@ What the tool makes is brought in from outside (`sealing.py`), because no child 
 while a transaction waits for it.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from uuid import UUID
@@ -125,6 +126,11 @@ def is_secret(session: Session, *, motion_id: UUID, ballot_id: UUID) -> bool:
     """Does this ballot belong to a secret vote: the one that runs, or one that has it already?"""
     running = voting.open_vote(session, motion_id)
     return running.is_secret if running else session.get(SealedBallot, ballot_id) is not None
+
+
+def fingerprint(session: Session, vote_id: UUID) -> str:
+    """SHA-256 of the election as it was opened: its keys, and the public halves of its codes."""
+    return hashlib.sha256(election(session, vote_id).base).hexdigest()
 
 
 def any_code(session: Session, vote_id: UUID, *, chance: float) -> VotingCode:

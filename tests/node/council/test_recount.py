@@ -223,12 +223,28 @@ def test_what_is_no_archive_is_refused_with_a_sentence(
     assert main([str(tmp_path / "missing.json")]) == UNREADABLE
 
 
+def seal_nothing(content: Content) -> None:
+    content["vote"]["is_secret"] = True
+    content["belenios"] = base64.b64encode(b"nothing").decode()
+    content["election"] = {"sha256": "", "bytes": 3}
+
+
+@pytest.mark.belenios
 def test_a_sealed_part_that_is_no_tar_does_not_fit(house: ClientHouse) -> None:
     vote_id, voters = hold_a_vote(house)
-
-    def seal(content: Content) -> None:
-        content["vote"]["is_secret"] = True
-        content["belenios"] = base64.b64encode(b"nothing").decode()
-
-    found = examine(resigned(exported(house, vote_id, voters[0]), seal))
+    found = examine(resigned(exported(house, vote_id, voters[0]), seal_nothing))
     assert not {check.name: check.holds for check in found.checks}["belenios"]
+
+
+def test_without_the_tool_a_sealed_archive_is_neither_right_nor_wrong(
+    house: ClientHouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    vote_id, voters = hold_a_vote(house)
+    file = tmp_path / "vote.json"
+    file.write_bytes(resigned(exported(house, vote_id, voters[0]), seal_nothing))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert main([str(file)]) == UNREADABLE
+    assert "apt install belenios-tool" in capsys.readouterr().err

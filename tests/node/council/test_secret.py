@@ -117,12 +117,16 @@ def check_recount(vote: Secret, vote_id: str, receipts: list[str]) -> None:
         "no": 1,
         "abstain": 1,
     }
+    page = client.get(f"/council/motions/{vote.motion}/secret").text
+    opened = json.loads(json.loads(raw)["archive"])["election"]["sha256"]
+    assert opened in page
     envelope = json.loads(raw)
     content = json.loads(envelope["archive"])
     content["ballots"].pop()
+    content["election"]["sha256"] = "0" * 64
     envelope["archive"] = json.dumps(content)
     checks = {one.name: one.holds for one in examine(json.dumps(envelope).encode()).checks}
-    assert checks["no_more_ballots_than_voters"] is False
+    assert (checks["no_more_ballots_than_voters"], checks["election"]) == (False, False)
 
 
 @needs_tool
