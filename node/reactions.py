@@ -20,8 +20,9 @@ from node.forecast import counting
 from node.forecast.events import HelpersNeeded, HelpersNotNeeded
 from node.kernel.events import Event, Reactions
 from node.kernel.ports import Clock
-from node.notices import telling
+from node.notices import telling, telling_hours
 from node.points import clawback
+from node.points import leaving as points_leaving
 from node.points import service as points
 from node.repairs import forgetting
 from node.repairs import service as repairs
@@ -37,7 +38,19 @@ from node.repairs.events import (
 )
 from node.residents.events import ConsentWithdrawn, ProxyAgreed, ResidentErased
 from node.timebank import calls
-from node.timebank.events import ExchangeConfirmed, ExchangeCorrected
+from node.timebank import leaving as timebank_leaving
+from node.timebank.events import (
+    DisputeDecided,
+    DisputeOpened,
+    ExchangeAccepted,
+    ExchangeCancelled,
+    ExchangeConfirmed,
+    ExchangeCorrected,
+    ExchangeDeclined,
+    ExchangeDelivered,
+    ExchangeExpired,
+    ExchangeRequested,
+)
 
 
 def report_work(session: Session, clock: Clock, event: Event) -> None:
@@ -65,6 +78,14 @@ REACTIONS: Reactions = {
     RepairOverdue: [telling.repair_overdue],
     RepairReopened: [telling.repair_reopened, tasks.hear_reported],
     RepairRated: [points.award_for_repair],
+    ExchangeRequested: [telling_hours.requested],
+    ExchangeAccepted: [telling_hours.accepted],
+    ExchangeDeclined: [telling_hours.declined],
+    ExchangeCancelled: [telling_hours.cancelled],
+    ExchangeExpired: [telling_hours.expired],
+    ExchangeDelivered: [telling_hours.delivered],
+    DisputeOpened: [telling_hours.disputed],
+    DisputeDecided: [telling_hours.decided],
     ExchangeConfirmed: [points.award_for_exchange, telling.hours_paid],
     ExchangeCorrected: [clawback.correct_for_exchange],
     HelpersNeeded: [calls.call_for_helpers, telling.helpers_needed],
@@ -79,5 +100,11 @@ REACTIONS: Reactions = {
     WorkTicketAsked: [report_work],
     ProxyAgreed: [telling.proxy_agreed],
     ConsentWithdrawn: [telling.consent_withdrawn],
-    ResidentErased: [telling.forget, forgetting.forget_reporter, delegate_calls.forget],
+    ResidentErased: [
+        telling.forget,
+        forgetting.forget_reporter,
+        delegate_calls.forget,
+        points_leaving.forget,
+        timebank_leaving.forget,
+    ],
 }

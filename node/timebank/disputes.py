@@ -66,6 +66,9 @@ def say(
             DisputeWords(
                 id=words_id,
                 exchange_id=exchange.id,
+                resident_id=(
+                    exchange.provider_id if side is Side.PROVIDER else exchange.receiver_id
+                ),
                 side=side.value,
                 words=words,
                 recorded_by=by,

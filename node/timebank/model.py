@@ -67,11 +67,12 @@ class Dispute(Base):
 
 
 class DisputeWords(Base):
-    """What one side says of it. Append-only; never leaves the house."""
+    """What one side says of it. Never leaves the house; forgotten with who said it."""
 
     __tablename__ = "dispute_words"
     id: Mapped[UUID] = mapped_column(primary_key=True)
     exchange_id: Mapped[UUID] = mapped_column(ForeignKey("exchange.id"), index=True)
+    resident_id: Mapped[UUID] = mapped_column(index=True)  # whose words these are
     side: Mapped[str]
     words: Mapped[str]
     recorded_by: Mapped[UUID | None]

@@ -101,6 +101,7 @@ def upgrade() -> None:
         "dispute_words",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("exchange_id", sa.Uuid(), nullable=False),
+        sa.Column("resident_id", sa.Uuid(), nullable=False),
         sa.Column("side", sa.String(), nullable=False),
         sa.Column("words", sa.String(), nullable=False),
         sa.Column("recorded_by", sa.Uuid(), nullable=True),
@@ -113,6 +114,9 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_dispute_words_exchange_id"), "dispute_words", ["exchange_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_dispute_words_resident_id"), "dispute_words", ["resident_id"], unique=False
     )
     op.create_table(
         "exchange_dispute",

@@ -9,9 +9,10 @@ from node.kernel.clock import VirtualClock
 from node.kernel.db import Database
 from node.kernel.errors import BadInput, NotAllowed, NotFound, WrongState
 from node.kernel.ids import derived_id
-from node.points import cosigning, refusals, rules, service
+from node.points import cosigning, leaving, ranking, refusals, rules, service
 from node.points.model import Claim, PointsAward
 from node.points.rules import ClaimState
+from node.residents.events import ResidentErased
 from tests.node.points.conftest import CLERK, ELDER, NEIGHBOUR, join
 
 
@@ -167,3 +168,16 @@ def test_the_same_act_is_claimed_once(signers: Signers) -> None:
     assert first.id == again.id
     with pytest.raises(refusals.EvidenceUsed):
         signers.claim("b")
+
+
+def test_who_is_erased_signs_nothing_and_is_not_ranked(
+    signers: Signers, clock: VirtualClock
+) -> None:
+    signers.sign(signers.claim("signed"))
+    open_one = signers.claim("open", days_ago=1)
+    signers.database.do(lambda session: leaving.forget(session, clock, ResidentErased(ELDER)))
+    with pytest.raises(WrongState):
+        signers.sign(open_one)
+    with signers.database.read() as session:
+        assert list(ranking.ranking(session, month=signers.today)) == []
+        assert service.own_points(session, ELDER)[0] == 30

@@ -16,10 +16,11 @@ from node.ledger.model import JournalEntry, Unit
 from node.ledger.refusals import InsufficientBalance
 from node.points import clawback
 from node.points import service as points
-from node.timebank import disputes, events, lapsing, rules, service
+from node.residents.events import ResidentErased
+from node.timebank import disputes, events, lapsing, leaving, listings, rules, service
 from node.timebank.model import Exchange
 from node.timebank.refusals import AlreadyDecided, TooLate
-from node.timebank.rules import Act, DisputeReason, ExchangeState
+from node.timebank.rules import Act, DisputeReason, ExchangeState, Kind
 from node.timebank.service import Actor
 from tests.node.timebank.conftest import CLERK, ELDER, NEIGHBOUR, Heard
 from tests.node.timebank.test_service import ARBITER, BY_ELDER, BY_NEIGHBOUR, Desk
@@ -262,4 +263,32 @@ def test_silence_pays_nobody_by_itself_and_is_heard(
     assert desk.balances() == (0, 60, 0)
     assert heard.events[-1] == events.DisputeOpened(HOUR, NEIGHBOUR, ELDER, by_silence=True)
     decide(desk, 60)
+    assert desk.balances() == (-60, 0, 60)
+
+
+def test_who_is_erased_leaves_minutes_and_no_words(desk: Desk, clock: VirtualClock) -> None:
+    paid(desk)
+    complain(desk, words="Twenty minutes at most.")
+    decide(desk, 60)
+    waiting, listed = derived_id("waiting"), derived_id("listing")
+    desk.request(waiting)
+    desk.database.do(
+        lambda session: listings.open_listing(
+            session,
+            clock,
+            listing_id=listed,
+            kind=Kind.NEED,
+            resident_id=ELDER,
+            service="companionship",
+            times=1,
+            minutes=60,
+            note="The door is open.",
+        )
+    )
+    desk.database.do(lambda session: leaving.forget(session, clock, ResidentErased(ELDER)))
+    with desk.database.read() as session:
+        assert [one.words for one in disputes.words_of(session, HOUR)] == [leaving.FORGOTTEN_WORDS]
+        row = listings.find(session, listed)
+        assert (row.note, listings.is_open(row, clock)) == (None, False)
+    assert state(desk, waiting) == ExchangeState.EXPIRED
     assert desk.balances() == (-60, 0, 60)
