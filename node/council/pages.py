@@ -168,13 +168,23 @@ def card(request: AnyRequest, session: Session, who: Caller) -> Card | None:
     """What is put to the vote now, on the home page."""
     found, running = motions.motions(session), voting.open_votes(session)
     links = [Link("/council", _("See what is discussed"))]
-    lines = [motion.title for motion in found if motion.id in running]
-    if lines:
-        return Card(_("You can vote now"), lines[:3], links)
+    waiting = [one for one in found if one.id in running and _waits(session, who, running[one.id])]
+    if waiting:
+        if who.resident_id is not None:
+            links.insert(0, Link(f"/council/motions/{waiting[0].id}/ballot", _("Vote")))
+        return Card(_("You can vote now"), [motion.title for motion in waiting[:3]], links)
     public = [motion.title for motion in found if motion.step == Step.PUBLICITY]
     if public:
         return Card(_("Made public before the vote"), public[:3], links)
     return Card(_("Council"), [_("What shall be better here? Move it.")], links)
+
+
+def _waits(session: Session, who: Caller, vote: Vote) -> bool:
+    """Does this open vote still wait for its reader's ballot?"""
+    if vote.counting_since is not None:
+        return False
+    reader = who.subject
+    return reader is None or not voting.has_voted(session, vote_id=vote.id, voter_id=reader)
 
 
 def shown(session: Session, vote: Vote) -> VoteShown:

@@ -54,10 +54,12 @@ def test_a_choice_is_shown_once_more_before_it_counts(house: ClientHouse) -> Non
     again = press(house, path, "ballot", choice="no")
     assert (again.status_code, "Is this right?" in again.text) == (200, True)
     assert "Do you agree?" in house.client.get(f"{path}/ballot").text, "nothing counted yet"
+    assert f'href="{path}/ballot">Vote<' in house.client.get("/").text
     done = press(house, path, "ballot", choice="no", sure="yes")
     assert "Counted once, as: No" in done.text
     assert "data:image/svg+xml" in done.text
     assert "You have voted" in house.client.get("/council").text
+    assert f"{path}/ballot" not in house.client.get("/").text
     twice = press(house, path, "ballot", choice="yes", sure="yes")
     assert (twice.status_code, "already voted" in twice.text) == (409, True)
 
