@@ -4,6 +4,7 @@ The export asks the tables themselves: every row in any table that names the res
 hangs on it. A slice that adds a table is covered without a word here.
 """
 
+import base64
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -39,8 +40,9 @@ TYPED_BY = "_by"  # ending of columns that say who typed it: the row is about so
 BY_ME = frozenset({"proposed_by"})  # but these words are the resident's own
 FOLLOWED = {  # what hangs on a row of mine, by the column that points to it
     "account": ("posting.account_id", "hold.payer_id", "hold.payee_id"),
-    "service_request": ("status_change.request_id",),
+    "service_request": ("status_change.request_id", "repair_photo.request_id"),
 }
+NOBODYS_ID = frozenset({"id", "key", "refers_to", "reverses", "token", "unit"})  # of other things
 
 
 def give_consent(
@@ -160,8 +162,9 @@ def _names_resident(table: Table, resident_id: UUID) -> Any:
 
 def _person_columns(table: Table) -> Iterator[Column[Any]]:
     for column in table.columns:
-        is_id = isinstance(column.type, Uuid) and column.name not in ("id", "key")
         is_person = any(key.column.table.name == "resident" for key in column.foreign_keys)
+        is_bare = isinstance(column.type, Uuid) and not column.foreign_keys
+        is_id = is_bare and column.name not in NOBODYS_ID
         is_owner = table.name == "account" and column.name == "owner"
         is_mine = not column.name.endswith(TYPED_BY) or column.name in BY_ME
         if (is_id or is_person or is_owner) and is_mine:
@@ -200,5 +203,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date):  # a datetime is one too
         return value.isoformat()
     if isinstance(value, bytes):
-        return value.hex()
+        return base64.b64encode(value).decode()
     return str(value) if isinstance(value, UUID) else value
