@@ -32,7 +32,7 @@ from simulation.visits import Guest, Visit
 from tests.conftest import new_postgres_database
 from tests.end_to_end.district import STEP, Founded, found
 
-ROUNDS = int(os.environ.get("LINLI_KILL_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("LINLI_KILL_ROUNDS", "3"))
 SEED = int(os.environ.get("LINLI_KILL_SEED", "1"))
 WORKERS = 24
 BOTH_DIE = 0.15  # of the rounds
