@@ -1,6 +1,6 @@
 """How fast a federation is studied: the fast engine against pfl and Flower's simulation on Ray.
 
-    python -m bench.forecast [--communities 50 500] [--rounds 5] [--no-ray] [--no-large]
+    python -m bench.forecast [--communities 50 500] [--rounds 5] [--ray 50] [--large 2000]
 
 All sides train the same model on the same batches with the same steps. Rounds are taken in turn, so
 that the machine's noise falls on all alike; trust the ratios, not the seconds. pfl lives in an
@@ -42,26 +42,26 @@ ROOT = Path(__file__).parents[1]
 PFL_VENV = ROOT / "build" / "pfl-venv"
 PFL_PACKAGES = ("pfl==0.6.0", "torch==2.13.0", "numpy==2.4.6")
 DAYS = 400
-LARGE_COMMUNITIES, LARGE_DAYS, LARGE_ROUNDS = 2_000, 1_461, 40
+LARGE_DAYS, LARGE_ROUNDS = 1_461, 40
 RAY_ROUNDS = 6
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.forecast")
-    parser.add_argument("--communities", type=int, nargs="+", default=[50, 500])
+    parser.add_argument("--communities", type=int, nargs="*", default=[50, 500])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--no-ray", action="store_true")
-    parser.add_argument("--no-large", action="store_true")
+    parser.add_argument("--ray", type=int, default=50, help="communities; 0: not")
+    parser.add_argument("--large", type=int, default=2_000, help="communities; 0: not")
     options = parser.parse_args(arguments)
     os.environ.update(ONE_THREAD)
     found: dict[str, Any] = {}
     for communities in options.communities:
         found[f"pfl_{communities}"] = _against_pfl(communities, options.rounds)
-    if not options.no_ray:
-        found["flower_ray_50"] = _against_ray(50)
-    if not options.no_large:
-        found["large"] = _large()
+    if options.ray:
+        found[f"flower_ray_{options.ray}"] = _against_ray(options.ray)
+    if options.large:
+        found[f"large_{options.large}"] = _large(options.large)
     sys.stdout.write(json.dumps(found) + "\n")
 
 
@@ -188,9 +188,9 @@ def _against_ray(communities: int) -> dict[str, float]:
     return result
 
 
-def _large() -> dict[str, float]:
+def _large(communities: int) -> dict[str, float]:
     """A whole study at scale: windows built, 40 rounds of all communities, on one core."""
-    histories = histories_of(LARGE_COMMUNITIES, LARGE_DAYS)
+    histories = histories_of(communities, LARGE_DAYS)
     started, cpu = time.perf_counter(), time.process_time()
     members = [engine.gather(histories)]
     built = time.perf_counter() - started
@@ -200,7 +200,7 @@ def _large() -> dict[str, float]:
         "cpu_seconds": time.process_time() - cpu,
         "of_these_building_windows": built,
     }
-    _say(f"{LARGE_COMMUNITIES} x {LARGE_DAYS} days x {LARGE_ROUNDS}: {result}")
+    _say(f"{communities} x {LARGE_DAYS} days x {LARGE_ROUNDS}: {result}")
     return result
 
 

@@ -116,19 +116,18 @@ def _calendar(history: History, weather: Weather | None) -> NDArray[np.float64]:
 
 def local(bench: Bench, seed: int) -> Result:
     """Each community on its own data: the same network, the same recipe, as long as together."""
-    return _alone(bench, Recipe(seed=seed))
+    return Result(_alone(bench, Recipe(seed=seed)))
 
 
 def local_early(bench: Bench, seed: int) -> Result:
-    """As a node trains alone: stopped half-way, before one history is learnt by heart."""
-    return _alone(bench, Recipe(local_steps=LOCAL_STEPS, seed=seed))
+    """The best a node does alone: stopped half-way, before one history is learnt by heart, and set
+    to the height of its own weeks, as it does with the common model."""
+    alone = _alone(bench, Recipe(local_steps=LOCAL_STEPS, seed=seed))
+    return Result([at_scale(one, known) for one, known in zip(alone, bench.known, strict=True)])
 
 
-def _alone(bench: Bench, recipe: Recipe) -> Result:
-    fitted = [engine.fit_member(member, recipe=recipe) for member in bench.members]
-    return Result(
-        [at_scale(by_model(one), known) for one, known in zip(fitted, bench.known, strict=True)]
-    )
+def _alone(bench: Bench, recipe: Recipe) -> list[Point]:
+    return [by_model(engine.fit_member(member, recipe=recipe)) for member in bench.members]
 
 
 def centralised(bench: Bench, seed: int) -> Result:

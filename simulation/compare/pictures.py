@@ -17,7 +17,7 @@ MARKERS = {
     "mean8": ("8 周均值 8-week mean", SOFT, "s"),
     "seed_forest": ("原随机森林 seed's forest", BAD, "x"),
     "local": ("仅本地 local only", BLUE, "^"),
-    "local_early": ("仅本地，早停 local, stopped early", BLUE, "v"),
+    "local_early": ("仅本地，最佳 local at its best", BLUE, "v"),
     "centralised": ("集中 centralised", INK, "D"),
     "federated": ("联合 federated", ACCENT, "o"),
     "federated_private": ("联合加噪 federated, private", GOOD, "P"),
