@@ -3,11 +3,12 @@
 import asyncio
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from click import get_current_context
 from sqlalchemy.orm import Session
 
 from node import migrations, settings
@@ -18,6 +19,7 @@ from node.health import commands as health_commands
 from node.kernel.clock import SystemClock
 from node.kernel.ids import new_id
 from node.kernel.terminal import run, say
+from node.kernel.witness import witness_is
 from node.residents import commands as residents_commands
 from node.residents.rules import Role
 from node.settlement import commands as settlement_commands
@@ -108,7 +110,7 @@ def serve(
     """Serve until stopped. Office, chain and neighbours may be down: residents do not notice."""
     from node.serve import serve as serve_node
 
-    with _node(directory) as node:
+    with _node(directory, is_act=False) as node:  # what its residents do is theirs
         asyncio.run(serve_node(node, http=http, peer=peer))
 
 
@@ -267,14 +269,17 @@ def recount(
 
 
 @contextmanager
-def _node(directory: Path) -> Iterator[Any]:
-    """The node in DIR, closed again at the end."""
+def _node(directory: Path, *, is_act: bool = True) -> Iterator[Any]:
+    """The node in DIR, closed again at the end; what a command changes is written down."""
     found = settings.load(directory)
+    from node.acts.service import at_terminal
     from node.app import Node  # the web framework: only for commands that need the node
 
     node = Node(found, clock=SystemClock())
+    said = get_current_context().command_path
     try:
-        yield node
+        with witness_is(at_terminal(node.clock, said)) if is_act else nullcontext():
+            yield node
     finally:
         node.close()
 

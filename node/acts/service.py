@@ -6,9 +6,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.acts.model import STAFF_ACT, StaffAct
+from node.acts.rules import TERMINAL
 from node.kernel import rows
 from node.kernel.ids import new_id
 from node.kernel.ports import Clock
+from node.kernel.witness import Witness
+from node.residents.rules import Role
 from node.web.paging import Page, page_of
 
 _KEY = [StaffAct.at, StaffAct.id]
@@ -49,3 +52,20 @@ def acts_for(
     """What others did in a resident's name, the newest first."""
     query = select(StaffAct).where(StaffAct.for_resident == resident_id)
     return page_of(session, query, _KEY, limit=limit, after=after, is_newest_first=True)
+
+
+def at_terminal(clock: Clock, command: str) -> Witness:
+    """The witness of a command line: whoever can say it holds the machine, as an operator does."""
+
+    def look(session: Session) -> None:
+        note(
+            session,
+            clock,
+            actor=TERMINAL,
+            roles=Role.OPERATOR.value,
+            for_resident=None,
+            what=command,
+            subject="",
+        )
+
+    return look

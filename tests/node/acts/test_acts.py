@@ -12,8 +12,10 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from node import settings
 from node.acts import api, pages, rules, service
 from node.acts.model import StaffAct
+from node.kernel.db import open_engine
 from node.kernel.errors import WrongState
 from node.kernel.witness import witness_is
 from node.ledger import service as ledger
@@ -23,6 +25,7 @@ from node.residents import api as residents_api
 from node.residents.rules import Role
 from node.web.session import AnyRequest, require
 from node.web.session import house as house_of
+from tests.node.commands import linli, make_node
 from tests.node.web.client import ClientHouse, house_at, key
 
 
@@ -172,3 +175,15 @@ def test_whose_acts_are_noted(
     route: str, roles: list[Role], acts_for_another: bool, expected: bool
 ) -> None:
     assert rules.is_noted(route=route, roles=roles, acts_for_another=acts_for_another) == expected
+
+
+def test_what_an_operator_types_is_noted(tmp_path: Path) -> None:
+    directory = make_node(tmp_path / "plum")
+    person = ["--name", "Lin", "--phone", "13900001111", "--json"]
+    assert linli("node", "resident", "add", directory, *person).status == 0
+    assert linli("node", "audit", directory).status == 0
+    engine = open_engine(settings.load(directory).database_url, read_only=True)
+    with Session(engine) as session:
+        [act] = session.scalars(select(StaffAct)).all()
+    engine.dispose()
+    assert (act.actor, act.what) == ("terminal", "linli-node resident add")
