@@ -1,5 +1,6 @@
 """The desk's own acts: the way back in, corrections, roles, and who may do which of them."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -131,3 +132,20 @@ def test_a_password_does_as_well_as_a_pin(house: ClientHouse, pin: str) -> None:
     house.resident("Li", pin=pin)
     assert tried(house, pin) == 201
     assert tried(house, pin + "x") == 401
+
+
+def test_an_unknown_number_costs_the_same_work(house: ClientHouse) -> None:
+    """The processor's own time of this thread: what a patient listener could measure."""
+    house.resident("Li", pin=PIN)
+
+    def cost_seconds(phone: str) -> float:
+        with house.database.read() as session:
+            began = time.thread_time()
+            assert service.pin_fits(session, phone=phone, pin=NEW_PIN) is None
+            return time.thread_time() - began
+
+    known, unknown = (
+        min(cost_seconds(phone) for _ in range(7)) for phone in (house.phone(1), "13999999999")
+    )
+    assert known > 0.004, "slow on purpose"
+    assert 0.7 < unknown / known < 1.4
