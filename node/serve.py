@@ -18,7 +18,7 @@ import uvicorn
 from sqlalchemy.orm import Session
 
 from node.app import Node
-from node.council import voting
+from node.council import sealing
 from node.enrolment.directory import load_membership
 from node.exchange import compare, home
 from node.forecast import comparison, exporting
@@ -150,13 +150,13 @@ async def _sweep(node: Node) -> None:
         lapsing.lapse_overdue(session, node.clock)
         deadlines.escalate_overdue(session, node.clock)
         home.expire_passes(session, node.clock)
-        voting.sweep(session, node.clock)
         if node.sealer is not None:
             compare.compare_due(session, node.clock, node.sealer)
 
     while True:
         try:
             await node.database.run(expire)
+            await sealing.tend(node)
         except DomainError as refusal:
             log.warning("sweep_refused", code=refusal.code)
         except Exception as failure:

@@ -6,9 +6,11 @@ outcome to one short command. A crash in between leaves nothing half done: the a
 
 import asyncio
 import secrets
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+import structlog
 from sqlalchemy.orm import Session
 
 from node.council import belenios, motions, secret, service, voting
@@ -31,6 +33,8 @@ from node.kernel.ports import Clock
 
 DRAWS_MAX = 8  # how often two voters may draw the same code in the same moment
 CHANCE_STEPS = 1 << 53
+
+log = structlog.get_logger()
 
 
 class Office(Protocol):
@@ -233,6 +237,19 @@ async def close(office: Office, *, motion_id: UUID, closed_by: UUID | None = Non
     if vote.is_secret and vote.closed_at is None:
         await add_up(office, motion_id=motion_id)
     return vote
+
+
+async def tend(office: Office) -> None:
+    """Close what is over and announce what closes soon, each vote in a command of its own: one
+    whose end is refused (its rule change, say, fits no longer) holds up no other."""
+    with office.database.read() as session:
+        waiting = voting.due(session, office.clock)
+    for motion_id in waiting:
+        try:
+            await office.database.run(partial(voting.tend, clock=office.clock, motion_id=motion_id))
+            await add_up(office, motion_id=motion_id)
+        except DomainError as refusal:
+            log.warning("vote_not_closed", code=refusal.code, motion=str(motion_id))
 
 
 async def add_up(office: Office, *, motion_id: UUID) -> None:

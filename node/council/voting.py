@@ -248,19 +248,26 @@ def finish(
     return vote
 
 
-def sweep(session: Session, clock: Clock) -> None:
-    """Close what is over and announce what closes soon: the clock ends a vote, not a person."""
+def due(session: Session, clock: Clock) -> Sequence[UUID]:
+    """Motions whose vote is over, or closes soon and nobody was reminded yet."""
     now = clock.now()
-    running = select(Vote).where(
-        Vote.closed_at.is_(None), Vote.counting_since.is_(None), Vote.ends_at.is_not(None)
+    soon = Vote.reminded_at.is_(None) & (Vote.ends_at <= now + rules.REMINDER_TIME)
+    query = select(Vote.motion_id).where(
+        Vote.closed_at.is_(None), Vote.counting_since.is_(None), (Vote.ends_at <= now) | soon
     )
-    for vote in session.scalars(running).all():
-        assert vote.ends_at is not None, "the query leaves out votes without an end"
-        if now >= vote.ends_at:
-            close_vote(session, clock, motion_id=vote.motion_id)
-        elif vote.reminded_at is None and now >= vote.ends_at - rules.REMINDER_TIME:
-            vote.reminded_at = now
-            record(session, VotingClosing(vote.motion_id, vote.id, vote.ends_at))
+    return session.scalars(query.order_by(Vote.ends_at)).all()
+
+
+def tend(session: Session, clock: Clock, *, motion_id: UUID) -> None:
+    """Close this vote if it is over, or say once that it closes soon: the clock ends a vote."""
+    vote, now = open_vote(session, motion_id), clock.now()
+    if vote is None or vote.ends_at is None or vote.counting_since is not None:
+        return
+    if now >= vote.ends_at:
+        close_vote(session, clock, motion_id=motion_id)
+    elif vote.reminded_at is None and now >= vote.ends_at - rules.REMINDER_TIME:
+        vote.reminded_at = now
+        record(session, VotingClosing(motion_id, vote.id, vote.ends_at))
 
 
 def result(vote: Vote) -> Tally | None:

@@ -1,5 +1,6 @@
 """A secret vote from its trustees' keys to a recount, with the real belenios-tool."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from node.council import api, belenios, pages, rules
+from node.council import api, belenios, pages, rules, sealing
 from node.council.belenios import Key
 from node.council.electorates import Choice
 from node.council.model import Ballot
@@ -200,6 +201,22 @@ def test_without_the_tool_a_secret_vote_is_refused_with_a_sentence(
     assert (refused.status_code, refused.json()["code"]) == (409, "council.secret_tool_missing")
     assert "apt install belenios-tool" in refused.json()["title"]
     assert vote.shown()["step"] == "publicity"
+
+
+@needs_tool
+def test_the_clock_closes_a_secret_vote_and_the_node_does_its_part(house: ClientHouse) -> None:
+    vote, made = Secret(house, voters=2), belenios.make_key()
+    trustee = vote.add_trustee(made).json()["id"]
+    vote.open()
+    for voter in vote.voters:
+        vote.cast(voter, "yes")
+    house.clock.advance(rules.VOTING_TIME)
+    asyncio.run(sealing.tend(house))
+    asyncio.run(sealing.tend(house))
+    path = f"/api/council/motions/{vote.motion}/trustees"
+    assert [one["has_shared"] for one in house.client.get(path).json()] == [True, False]
+    vote.share(trustee, made.private)
+    assert vote.shown()["votes"][0]["tally"]["yes"] == 2
 
 
 @needs_tool

@@ -1,5 +1,6 @@
 """A motion walks its seven steps on a clock we turn; a straw vote binds nobody; one vote each."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -9,7 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Session
 
-from node.council import motions, proxies, refusals, roll, rules, service, tasks, voting
+from node.council import motions, proxies, refusals, roll, rules, sealing, service, tasks, voting
 from node.council.electorates import Choice
 from node.council.events import MotionCarried, MotionClosed, MotionProposed, VotingClosing
 from node.council.model import Ballot, Motion, Vote, VotingProxy, WorkItem
@@ -328,7 +329,7 @@ def test_the_clock_reminds_once_and_closes_the_vote(council: Council, heard: Hea
     council.cast(VOTERS[0])
 
     def sweep() -> None:
-        council.database.do(lambda session: voting.sweep(session, council.clock))
+        asyncio.run(sealing.tend(council))
 
     sweep()
     assert not [one for one in heard.events if isinstance(one, VotingClosing)]
@@ -343,6 +344,29 @@ def test_the_clock_reminds_once_and_closes_the_vote(council: Council, heard: Hea
         assert vote is not None
         assert (vote.yes, vote.has_quorum) == (1, False)
         assert motions.find(session, MOTION).step == Step.RESOLVED
+
+
+def test_a_vote_whose_end_is_refused_holds_up_no_other(
+    council: Council, clock: VirtualClock
+) -> None:
+    council.to_assembly()
+    for voter_id in VOTERS[:3]:
+        council.cast(voter_id)
+    clock.advance(rules.VOTING_TIME)
+
+    def refuse(_session: Session, _clock: Clock, _event: Event) -> None:
+        raise Impossible
+
+    strict = Database(council.database.url, clock=clock, reactions={MotionCarried: [refuse]})
+    try:
+        asyncio.run(sealing.tend(Council(strict, clock)))
+        with strict.read() as session:
+            assert voting.open_vote(session, MOTION) is not None, "nothing half closed"
+    finally:
+        strict.close()
+    asyncio.run(sealing.tend(council))
+    with council.database.read() as session:
+        assert motions.find(session, MOTION).is_carried
 
 
 def test_terms_are_fixed_once_the_motion_is_public(council: Council) -> None:
