@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Select, bindparam, select, text
 from sqlalchemy.orm import Session
 
+import node.tables  # noqa: F401 (every table, so that a foreign key finds its own)
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Base, Database, open_engine
 from node.kernel.glance import glance, kept
