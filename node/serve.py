@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
@@ -26,12 +26,14 @@ from node.forecast.rules import HistoryTooShort, local_day
 from node.kernel import memory
 from node.kernel.errors import BadInput, DomainError
 from node.ledger import service as ledger
-from node.member import MemberServices, PortInUse
 from node.notices import running as notices
 from node.points import shelf
 from node.repairs import deadlines
 from node.repairs.rules import CATEGORIES
 from node.timebank import lapsing
+
+if TYPE_CHECKING:
+    from node.member import MemberServices
 
 SWEEP_SECONDS = 60.0  # between two looks for what has expired
 FORECAST_RETRY_SECONDS = 3_600.0  # after one that failed: it costs this machine a minute
@@ -122,6 +124,8 @@ class _Follower:
         """Start the services of a node that has joined; else nothing yet."""
         membership = self._node.membership
         if membership is not None:
+            from node.member import MemberServices  # gRPC is 8 MB: only for a member
+
             services = MemberServices(self._node, membership, peer=self._peer)
             await services.start()
             self._services = services
@@ -225,6 +229,8 @@ def _listen(http: str) -> socket.socket:
         listening.bind((host.strip("[]"), port))
     except OSError as problem:
         listening.close()
+        from node.member import PortInUse
+
         raise PortInUse(address=http) from problem
     return listening
 
