@@ -7,6 +7,7 @@ fast engine on one machine by far (docs/benchmarks.md), and it needs the extra `
 import importlib.util
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
@@ -27,6 +28,7 @@ from federation.weights import Weights
 from simulation.refusals import ArmImpossible
 
 ROUND_TIMEOUT_SECONDS = 3600.0
+NODES_TIMEOUT_SECONDS, NODES_POLL_SECONDS = 300.0, 0.2
 WORKER_CPUS = 1
 
 
@@ -103,7 +105,7 @@ def _train(message: Message, pupil: Pupil, recipe: Recipe) -> Message:
 
 def _rounds(grid: Grid, recipe: Recipe, on_round: OnRound | None, *, clients: int) -> Federated:
     weights, losses = weights_of.initial_weights(recipe.seed), []
-    nodes = sorted(grid.get_node_ids())
+    nodes = _nodes(grid, clients)
     for number in range(1, recipe.rounds + 1):
         content = RecordDict(
             {"arrays": _as_record(weights), "config": ConfigRecord({"round": number})}
@@ -121,6 +123,17 @@ def _rounds(grid: Grid, recipe: Recipe, on_round: OnRound | None, *, clients: in
         if on_round:
             on_round(number, weights, losses[-1])
     return Federated(weights, tuple(losses))
+
+
+def _nodes(grid: Grid, clients: int) -> list[int]:
+    """The nodes, once all are there: on a busy machine they come seconds after the server."""
+    deadline = time.monotonic() + NODES_TIMEOUT_SECONDS
+    while len(nodes := sorted(grid.get_node_ids())) < clients:
+        if time.monotonic() > deadline:
+            reason = f"only {len(nodes)} of {clients} of Flower's nodes came"
+            raise ArmImpossible(arm="federated", reason=reason)
+        time.sleep(NODES_POLL_SECONDS)
+    return nodes
 
 
 def _examples(content: RecordDict) -> int:
