@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
 from node.kernel import rows
 from node.kernel.errors import DomainError
+from node.kernel.statements import in_one_go
 
 BUSY_TIMEOUT_MS = 10_000  # how long one process waits for another's write lock
 CACHE_KIB = 65_536  # of SQLite's pages for the writer; the default of 2 MiB holds no index
@@ -81,7 +82,8 @@ def _take_turns(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def take_turn(connection: Connection) -> None:
-        connection.exec_driver_sql(
-            f"SELECT set_config('lock_timeout', '{BUSY_TIMEOUT_MS}', true), "
-            f"pg_advisory_xact_lock({WRITER_LOCK})"
-        )
+        with in_one_go(connection):  # with the driver's own BEGIN
+            connection.connection.cursor().execute(
+                f"SELECT set_config('lock_timeout', '{BUSY_TIMEOUT_MS}', true), "
+                f"pg_advisory_xact_lock({WRITER_LOCK})"
+            )

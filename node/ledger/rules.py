@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -38,10 +39,13 @@ def entry_hash(
     # Written out, since every entry comes by here; a test compares it with the json module's bytes.
     canonical = (
         f'{{"at_us":{at_us},"id":"{entry_id}","legs":[{moved}],"previous":"{previous_hash}",'
-        f'"reason":{json.dumps(reason)},"refers_to":{_quoted(refers_to)},'
+        f'"reason":{_as_json(reason)},"refers_to":{_quoted(refers_to)},'
         f'"reverses":{_quoted(reverses)},"sequence":{sequence}}}'
     )
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+_as_json = lru_cache(maxsize=1_024)(json.dumps)  # there are a few dozen reasons
 
 
 def _quoted(key: UUID | None) -> str:
