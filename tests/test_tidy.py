@@ -84,7 +84,9 @@ def test_every_refusal_has_a_code_of_its_own() -> None:
     assert [code for code, count in codes.items() if count > 1] == []
 
 
-@pytest.mark.parametrize(("code", "name", "owner"), list(refusals()), ids=lambda one: str(one)[:60])
+@pytest.mark.parametrize(
+    ("code", "name", "owner"), list(refusals()), ids=lambda one: getattr(one, "name", one)
+)
 def test_a_refusal_says_where_it_comes_from_and_what_is_wrong(
     code: str, name: str, owner: ast.ClassDef
 ) -> None:
