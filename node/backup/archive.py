@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from node import migrations
 from node.backup import snapshot
 from node.backup.age import Damaged, FileKey, Key, Reader, Writer
+from node.backup.marks import LAST_BACKUP_FILE
 from node.kernel.db import open_engine
 from node.kernel.errors import DomainError
 from node.kernel.files import write_file
@@ -36,7 +37,6 @@ from node.settlement import service as settlement
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-LAST_BACKUP_FILE = "last-backup.json"
 LEFT_OUT = frozenset({"flower", LAST_BACKUP_FILE})  # made again; half a training run is none
 DATABASE_FILES = (snapshot.SQLITE_FILE, "-wal", "-shm", "-journal")
 BLOCK_BYTES = 1 << 20

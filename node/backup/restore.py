@@ -1,12 +1,8 @@
 """A node out of its backup: into a new folder, audited, and marked as older than what it said."""
 
 import json
-import os
 import shutil
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from uuid import UUID
 
 import msgspec
 
@@ -14,28 +10,16 @@ from node import migrations, settings
 from node.backup import snapshot
 from node.backup.age import Key
 from node.backup.archive import FileExists, Manifest, check_books, unpack
+from node.backup.marks import RESTORED_FILE, Restored
 from node.kernel.errors import BadInput, DomainError
 from node.kernel.files import private_folder, write_file
 from node.kernel.ids import new_id
 from node.kernel.ports import Clock
 
-RESTORED_FILE = "restored.json"
-
 
 class NotEmpty(DomainError):
     code = "backup.folder_not_empty"
     message = "{directory} is not empty. Restore into a new folder; nothing was changed."
-
-
-@dataclass(frozen=True)
-class Restored:
-    """From which moment this node's memory is, and when it woke up."""
-
-    id: UUID
-    taken_at: datetime
-    restored_at: datetime
-    entries: int
-    head: str
 
 
 def restore(file: Path, directory: Path, clock: Clock, *, key: Key, database: str = "") -> Manifest:
@@ -61,20 +45,6 @@ def restore(file: Path, directory: Path, clock: Clock, *, key: Key, database: st
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return manifest
-
-
-def restored(directory: Path) -> Restored | None:
-    """When and from what this node was restored; None for one that never was, or has caught up."""
-    try:
-        return msgspec.json.decode((directory / RESTORED_FILE).read_bytes(), type=Restored)
-    except FileNotFoundError:
-        return None
-
-
-def caught_up(directory: Path) -> None:
-    """All neighbours' books were compared: from now on this node is like any other."""
-    file = directory / RESTORED_FILE
-    os.replace(file, file.with_name("restored-and-compared.json"))
 
 
 def _fill_database(folder: Path, manifest: Manifest, *, database: str) -> None:

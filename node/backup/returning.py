@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from node.backup.restore import Restored, caught_up, restored
+from node.backup.marks import Restored, caught_up, restored
 from node.exchange import receipts
 from node.exchange.messages import CompareReceipts, FetchReceipts
 from node.exchange.model import Comparison

@@ -12,15 +12,18 @@ import json
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from node.council.electorates import Choice
 from node.council.refusals import SecretRefused, SecretToolMissing
+
+if TYPE_CHECKING:  # loaded with the first secret vote: a node without one stays small
+    import tarfile
 
 TOOL = "belenios-tool"
 GROUP = "BELENIOS-2048"
@@ -172,6 +175,8 @@ def append_ballots(base: bytes, ballots: Sequence[str]) -> bytes:
     The tool appends one ballot a call and reads the whole file each time; 10,000 would take hours.
     What we write here is what `election verify` then checks.
     """
+    import tarfile
+
     with tarfile.open(fileobj=io.BytesIO(base)) as tar:
         newest = tar.getmembers()[-1]
         last = _bytes_of(tar, newest)
@@ -186,8 +191,10 @@ def append_ballots(base: bytes, ballots: Sequence[str]) -> bytes:
     return b"".join(parts)
 
 
-def _entry(name: str, content: bytes, *, like: tarfile.TarInfo) -> bytes:
+def _entry(name: str, content: bytes, *, like: "tarfile.TarInfo") -> bytes:
     """One file of the tar, in the oldest of its formats and without its end: all the tool reads."""
+    import tarfile
+
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = len(content), like.mtime, like.mode
     header = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
@@ -197,7 +204,7 @@ def _entry(name: str, content: bytes, *, like: tarfile.TarInfo) -> bytes:
     return bytes(header) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
 
 
-def _bytes_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _bytes_of(tar: "tarfile.TarFile", member: "tarfile.TarInfo") -> bytes:
     file = tar.extractfile(member)
     assert file is not None, "an archive holds files only"
     return file.read()

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-import segno
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
@@ -21,6 +20,7 @@ from node.residents import service as residents
 from node.residents.model import Resident
 from node.residents.refusals import NotSignedIn
 from node.residents.rules import clean_phone
+from node.web import qr
 from node.web.forms import Form
 from node.web.layout import page
 from node.web.session import AnyRequest, Caller, caller, house, require
@@ -69,7 +69,7 @@ async def cast(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[Any]:
         motion_id=motion_id,
         receipt=receipt,
         is_secret=is_secret,
-        picture=segno.make(receipt, error="m").svg_data_uri(scale=4, border=4, light="#fff"),
+        picture=qr.data_uri(receipt),
         choice_name=words.choice_names()[choice],
         is_desk=put.channel is not Channel.WEB,
     )

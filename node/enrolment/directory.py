@@ -8,12 +8,12 @@ means that this node belongs to a district. A node starts from them with the off
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from google.protobuf.message import DecodeError
 
 from node.enrolment.keys import Keys, load_keys
 from node.enrolment.refusals import (
@@ -25,7 +25,9 @@ from node.enrolment.refusals import (
 )
 from node.kernel.evm_address import checksummed
 from node.kernel.files import private_folder, write_file
-from protos import enrolment_pb2 as pb
+
+if TYPE_CHECKING:  # a node that has joined no district does without protobuf
+    from protos import enrolment_pb2 as pb
 
 DIRECTORY_CONTEXT = b"linli/directory/v1\0"
 COMMUNITY_URI = "linli:community:"
@@ -108,7 +110,7 @@ class Membership:
             expired_at = f"{self.expires_at:%Y-%m-%d %H:%M} UTC"
             raise CertificateExpired(community=self.community, expired_at=expired_at)
 
-    def with_directory(self, signed: pb.SignedDirectory) -> "Membership":
+    def with_directory(self, signed: "pb.SignedDirectory") -> "Membership":
         """The membership with a newer directory, kept; forged or older ones are refused."""
         directory = read_directory(signed, ca_pem=self.ca_pem)
         if directory.version < self.directory.version:
@@ -135,6 +137,10 @@ def load_membership(directory: Path) -> Membership | None:
     path = folder / "certificate.pem"
     if not path.exists():
         return None
+    from google.protobuf.message import DecodeError
+
+    from protos import enrolment_pb2 as pb
+
     try:
         certificate_pem = path.read_bytes()
         community = community_of(certificate_pem)
@@ -159,7 +165,7 @@ def load_membership(directory: Path) -> Membership | None:
 
 
 def keep_membership(
-    directory: Path, *, certificate_pem: bytes, ca_pem: bytes, signed: pb.SignedDirectory
+    directory: Path, *, certificate_pem: bytes, ca_pem: bytes, signed: "pb.SignedDirectory"
 ) -> None:
     """Keep what an approval brought, the certificate last: it makes the rest count."""
     folder = private_folder(directory / "enrolment")
@@ -168,8 +174,12 @@ def keep_membership(
     write_file(folder / "certificate.pem", certificate_pem)
 
 
-def read_directory(signed: pb.SignedDirectory, *, ca_pem: bytes) -> Directory:
+def read_directory(signed: "pb.SignedDirectory", *, ca_pem: bytes) -> Directory:
     """A directory, once its signature is seen to be the office's."""
+    from google.protobuf.message import DecodeError
+
+    from protos import enrolment_pb2 as pb
+
     try:
         office_key = x509.load_pem_x509_certificate(ca_pem).public_key()
         assert isinstance(office_key, ec.EllipticCurvePublicKey)
@@ -219,7 +229,7 @@ def community_of(certificate_pem: bytes) -> str:
     return found[0]
 
 
-def _member(content: pb.Member) -> Member:
+def _member(content: "pb.Member") -> Member:
     is_address = len(content.settlement_address) == ADDRESS_BYTES
     return Member(
         community=content.community_id,

@@ -1,11 +1,9 @@
 """Help next door: my passes, a slip to carry, and the desk's side for guests."""
 
 from base64 import urlsafe_b64encode
-from io import BytesIO
 from typing import Any
 from uuid import UUID
 
-import segno
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -38,6 +36,7 @@ from node.kernel.errors import BadInput, DomainError, NotFound
 from node.kernel.ids import new_code
 from node.residents import service as residents
 from node.residents.rules import Scope
+from node.web import qr
 from node.web.forms import Form
 from node.web.language import gettext as _
 from node.web.layout import Card, Link, page
@@ -175,10 +174,8 @@ async def code_picture(request: AnyRequest, pass_id: FromPath[UUID]) -> Response
     with trading_house(request).database.read() as session:
         found = _pass(session, pass_id)
         require_for(request, found.resident_id, Scope.TIMEBANK)
-        code = segno.make(urlsafe_b64encode(found.slip).decode(), error="l")
-    picture = BytesIO()
-    code.save(picture, kind="svg", scale=4, light="#ffffff", border=3)
-    return Response(picture.getvalue().decode(), media_type="image/svg+xml")
+        picture = qr.svg(urlsafe_b64encode(found.slip).decode(), error="l", scale=4)
+    return Response(str(picture), media_type="image/svg+xml")
 
 
 @post("/exchange/passes/{pass_id:uuid}/void")

@@ -15,8 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.backup.archive import LAST_BACKUP_FILE
-from node.backup.restore import restored
+from node.backup.marks import LAST_BACKUP_FILE, restored
 from node.enrolment.directory import Membership
 from node.ledger.model import JournalEntry
 from node.notices import service as notices

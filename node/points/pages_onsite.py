@@ -1,15 +1,12 @@
 """Pages of evidence: the screen with the rotating code, typing it, and signing for a neighbour."""
 
-import io
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-import segno
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
-from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -26,6 +23,7 @@ from node.points.words import activity_name
 from node.residents import service as residents
 from node.residents.model import Resident
 from node.residents.rules import Scope, clean_phone
+from node.web import qr
 from node.web.forms import Form
 from node.web.language import gettext as _
 from node.web.layout import page
@@ -87,7 +85,7 @@ async def show_screen(request: AnyRequest, gathering_id: FromPath[UUID]) -> Resp
         gathering=gathering,
         is_open=now < gathering.closes_at,
         digits=f"{code[:3]} {code[3:]}",
-        picture=_picture(address),
+        picture=qr.svg(address),
         people=people,
         activity=activity_name(gathering.activity),
     )
@@ -317,15 +315,6 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise BadInput(field="day", problem="give a day like 2026-11-24") from None
-
-
-def _picture(address: str) -> Markup:
-    """A QR code as SVG inside the page: no second request could show another code."""
-    drawn = io.BytesIO()
-    segno.make(address, error="m").save(
-        drawn, kind="svg", border=3, light="#ffffff", xmldecl=False, omitsize=True
-    )
-    return Markup(drawn.getvalue().decode())  # noqa: S704  # drawn by us, of our own address
 
 
 routes = [

@@ -6,11 +6,13 @@ names go and an array stays. None is an empty element, or null.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-from xml.etree import ElementTree as ET  # we only write; nothing foreign is parsed
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from litestar import Response
+
+if TYPE_CHECKING:  # loaded with the first answer in XML
+    from xml.etree.ElementTree import Element
 
 FORMATS = {"xml": "text/xml", "json": "application/json; charset=utf-8"}
 """Litestar names the character set of text itself."""
@@ -57,6 +59,8 @@ def _plain(value: Any) -> Any:
 
 
 def _xml(body: Listing | Thing) -> bytes:
+    from xml.etree import ElementTree as ET  # we only write; nothing foreign is parsed
+
     name = body.container if isinstance(body, Listing) else body.name
     root = ET.Element(name)
     _fill(root, body)
@@ -64,15 +68,17 @@ def _xml(body: Listing | Thing) -> bytes:
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + written
 
 
-def _fill(element: ET.Element, value: Any) -> None:
+def _fill(element: "Element", value: Any) -> None:
+    from xml.etree.ElementTree import SubElement
+
     if isinstance(value, Listing):
         for item in value.items:
-            _fill(ET.SubElement(element, value.member), item)
+            _fill(SubElement(element, value.member), item)
     elif isinstance(value, Thing):
         _fill(element, value.fields)
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            _fill(ET.SubElement(element, name), item)
+            _fill(SubElement(element, name), item)
     elif value is not None:
         element.text = _text(value)
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from node import migrations, settings
-from node.backup import archive, restore
+from node.backup import archive, marks, restore
 from node.backup.age import CannotOpen, Damaged, Passphrase, RecoveryKey
 from node.backup.export import SECRET_TABLES, export
 from node.kernel.clock import VirtualClock
@@ -91,10 +91,10 @@ def test_what_was_in_the_folder_comes_back(house: settings.Settings, tmp_path: P
     assert not (tmp_path / "again" / "flower").exists(), "half a training run is worse than none"
     assert settings.load(tmp_path / "again").name == "梅园"
     assert (tmp_path / "again").stat().st_mode & 0o777 == 0o700
-    mark = restore.restored(tmp_path / "again")
+    mark = marks.restored(tmp_path / "again")
     assert mark is not None
     assert (mark.entries, mark.taken_at) == (3, CLOCK.now())
-    assert restore.restored(house.directory) is None
+    assert marks.restored(house.directory) is None
     assert list(house.directory.glob(".backup-*")) == [], "nothing unencrypted stays behind"
 
 
@@ -160,7 +160,7 @@ def test_books_that_do_not_fit_are_no_backup(house: settings.Settings, tmp_path:
     with pytest.raises(archive.NotVerified):
         backed_up(house, tmp_path)
     assert list(tmp_path.glob("*backup*")) == []
-    assert not (house.directory / archive.LAST_BACKUP_FILE).exists()
+    assert not (house.directory / marks.LAST_BACKUP_FILE).exists()
 
 
 def test_the_database_may_lie_elsewhere(tmp_path: Path) -> None:
@@ -215,8 +215,8 @@ def test_each_kind_of_database_is_backed_up_and_restored(tmp_path: Path, databas
 
 
 def test_a_mark_says_when_it_was(tmp_path: Path) -> None:
-    mark = restore.Restored(new_id(), datetime(2026, 1, 1, tzinfo=UTC), CLOCK.now(), 3, "ab")
-    (tmp_path / restore.RESTORED_FILE).write_bytes(msgspec.json.encode(mark))
-    assert restore.restored(tmp_path) == mark
-    restore.caught_up(tmp_path)
-    assert restore.restored(tmp_path) is None
+    mark = marks.Restored(new_id(), datetime(2026, 1, 1, tzinfo=UTC), CLOCK.now(), 3, "ab")
+    (tmp_path / marks.RESTORED_FILE).write_bytes(msgspec.json.encode(mark))
+    assert marks.restored(tmp_path) == mark
+    marks.caught_up(tmp_path)
+    assert marks.restored(tmp_path) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.backup.restore import RESTORED_FILE, Restored
+from node.backup.marks import RESTORED_FILE, Restored
 from node.backup.returning import Returning
 from node.kernel.ids import new_id
 from tests.node.two_nodes import ELDER, HOME, HOST, VOLUNTEER, District, Side, two_nodes

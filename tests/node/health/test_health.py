@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from node.backup.archive import LAST_BACKUP_FILE
-from node.backup.restore import RESTORED_FILE
+from node.backup.marks import LAST_BACKUP_FILE, RESTORED_FILE
 from node.health import checks, pages
 from node.health.checks import Health
 from node.kernel.clock import SystemClock
