@@ -139,6 +139,7 @@ def _store(path: Path, members: Sequence[Member], recipe: Recipe) -> None:
     pairs = list(zip(members, rows, strict=True))
     np.savez(
         path,
+        *start.values(),  # read again as arr_0, arr_1, …
         features=np.stack([member.features[mine] for member, mine in pairs]),
         level=np.stack([member.level[mine] for member, mine in pairs]),
         targets=np.stack([member.targets[mine] for member, mine in pairs]),
@@ -146,7 +147,6 @@ def _store(path: Path, members: Sequence[Member], recipe: Recipe) -> None:
         batch=BATCH_WINDOWS,
         learning_rate=recipe.learning_rate_in(1),
         step_floor=STEP_FLOOR,
-        **{f"weights{index}": array for index, array in enumerate(start.values())},
     )
 
 

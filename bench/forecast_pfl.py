@@ -7,9 +7,12 @@ Reads one .npz (each community's batches, the first weights, the recipe's consta
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pfl.aggregate.simulate import SimulatedBackend
 from pfl.algorithm.base import NNAlgorithmParams
 from pfl.algorithm.federated_averaging import FederatedAveraging
@@ -24,14 +27,14 @@ torch.set_num_threads(1)
 
 
 class Squareplus(torch.nn.Module):
-    def forward(self, values):
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
         return 0.5 * (values + (values * values + 1).sqrt())
 
 
 class Forecaster(torch.nn.Module):
     """As federation.model, with the loss inside, as pfl wants it."""
 
-    def __init__(self, weights, constants):
+    def __init__(self, weights: Sequence[NDArray[Any]], constants: Sequence[float]) -> None:
         super().__init__()
         features, hidden, days = (weights[index].shape for index in (0, 2, 4))
         self.layers = torch.nn.Sequential(
@@ -45,9 +48,15 @@ class Forecaster(torch.nn.Module):
             parameter.data.copy_(torch.from_numpy(value))
         self.constants = constants
 
-    def loss(self, features, level, targets, is_eval=False):
+    def loss(
+        self,
+        features: torch.Tensor,
+        level: torch.Tensor,
+        targets: torch.Tensor,
+        is_eval: bool = False,
+    ) -> torch.Tensor:
         log_max, spread, miss_max = self.constants
-        change = self.layers(features)
+        change: torch.Tensor = self.layers(features)
         bound = change / (1 + (change / log_max) ** 2).sqrt()
         mean = level[:, None] * bound.exp()
         miss, known = (targets - mean).detach(), mean.detach()
@@ -57,13 +66,15 @@ class Forecaster(torch.nn.Module):
         return -(miss / variance * mean).mean()  # its gradient is the robust quasi-score
 
     @torch.no_grad()
-    def metrics(self, features, level, targets):
+    def metrics(
+        self, features: torch.Tensor, level: torch.Tensor, targets: torch.Tensor
+    ) -> dict[str, Weighted]:
         return {
             "loss": Weighted(float(self.loss(features, level, targets)) * len(level), len(level))
         }
 
 
-def say(answer):
+def say(answer: Mapping[str, Any]) -> None:
     """pfl prints lines of its own in between; ours begin with =."""
     sys.stdout.write("=" + json.dumps(answer) + "\n")
     sys.stdout.flush()
@@ -72,12 +83,12 @@ def say(answer):
 def main() -> None:
     with np.load(sys.argv[1]) as stored:
         features, level, targets = (stored[name] for name in ("features", "level", "targets"))
-        weights = [stored[f"weights{index}"] for index in range(6)]
+        weights = [stored[f"arr_{index}"] for index in range(6)]
         constants, batch = tuple(map(float, stored["constants"])), int(stored["batch"])
         rate, floor = float(stored["learning_rate"]), float(stored["step_floor"])
     users = [str(index) for index in range(len(features))]
 
-    def make(user):
+    def make(user: str) -> Dataset:
         place = int(user)
         tensors = [torch.from_numpy(array[place]) for array in (features, level, targets)]
         return Dataset(raw_data=tensors, user_id=user)

@@ -220,7 +220,17 @@ def _people(session: Session, count: int) -> tuple[str, list[str]]:
         )
         assert secret is not None
         secrets.append(secret)
-    service.report(session, clock, key=new_id(), reporter_id=first, recorded_by="bench", **REPORT)
+    service.report(
+        session,
+        clock,
+        key=new_id(),
+        reporter_id=first,
+        recorded_by="bench",
+        title=REPORT["title"],
+        description=REPORT["description"],
+        location=REPORT["location"],
+        contact=REPORT["contact"],
+    )
     session.flush()
     session.execute(text(_copies(count - 1)))
     session.execute(
