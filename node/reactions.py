@@ -20,10 +20,17 @@ from node.forecast import counting
 from node.forecast.events import HelpersNeeded, HelpersNotNeeded
 from node.kernel.events import Event, Reactions
 from node.kernel.ports import Clock
-from node.notices import telling, telling_hours
+from node.notices import telling, telling_hours, telling_points
 from node.points import clawback
 from node.points import leaving as points_leaving
 from node.points import service as points
+from node.points.events import (
+    AwardReversed,
+    CosignatureAsked,
+    CouponReleased,
+    CouponReserved,
+    RulesAdopted,
+)
 from node.repairs import forgetting
 from node.repairs import service as repairs
 from node.repairs.events import (
@@ -50,6 +57,7 @@ from node.timebank.events import (
     ExchangeDelivered,
     ExchangeExpired,
     ExchangeRequested,
+    MinutesGranted,
 )
 
 
@@ -88,6 +96,12 @@ REACTIONS: Reactions = {
     DisputeDecided: [telling_hours.decided],
     ExchangeConfirmed: [points.award_for_exchange, telling.hours_paid],
     ExchangeCorrected: [clawback.correct_for_exchange],
+    MinutesGranted: [telling_hours.granted],
+    CouponReserved: [telling_points.reserved],
+    CouponReleased: [telling_points.released],
+    CosignatureAsked: [telling_points.cosignature_asked],
+    AwardReversed: [telling_points.taken_back],
+    RulesAdopted: [telling_points.rules_adopted],
     HelpersNeeded: [calls.call_for_helpers, telling.helpers_needed],
     HelpersNotNeeded: [calls.end_call],
     MotionProposed: [points.check_rule_change],

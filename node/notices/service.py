@@ -52,8 +52,13 @@ def tell(
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
 ) -> None:
-    """Put a notice into a resident's inbox, and into the queue of each way they chose. Once."""
+    """Put a notice into a resident's inbox, and into the queue of each way they chose. Once.
+
+    Whoever was erased hears nothing more: what ends with them would fill their inbox again.
+    """
     if session.get(Notice, notice_id) is not None:
+        return
+    if residents.resident(session, resident_id).erased_at is not None:
         return
     notice = Notice(
         id=notice_id,

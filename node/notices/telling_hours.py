@@ -1,4 +1,4 @@
-"""What both sides of an exchange hear on its way, from the first question to a late correction."""
+"""What both sides of an exchange hear on its way, and who is given minutes from the pool."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -32,6 +32,14 @@ class Cancelled(Exchange, Protocol):
 
 
 class Counted(Exchange, Protocol):
+    minutes: int
+
+
+class Granted(Protocol):
+    """Minutes out of the donation pool. Why stays with the social worker: not told on the way."""
+
+    grant_id: UUID
+    resident_id: UUID
     minutes: int
 
 
@@ -83,6 +91,20 @@ def decided(session: Session, clock: Clock, event: Event) -> None:
     said = cast(Counted, event)
     readers = (said.provider_id, said.receiver_id)
     _tell(session, clock, said, readers, "help_decided", minutes=said.minutes)
+
+
+def granted(session: Session, clock: Clock, event: Event) -> None:
+    """Whoever was given minutes hears that they can be used."""
+    given = cast(Granted, event)
+    service.tell(
+        session,
+        clock,
+        notice_id=derived_id("notice", "minutes_granted", given.grant_id),
+        resident_id=given.resident_id,
+        kind="minutes_granted",
+        details={"minutes": given.minutes},
+        link="/timebank/statement",
+    )
 
 
 def _tell_both(session: Session, clock: Clock, event: Event, kind: str) -> None:

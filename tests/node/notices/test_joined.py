@@ -55,4 +55,5 @@ def test_every_kind_that_was_told_has_a_sentence(heard: dict[str, list[str]]) ->
 
 def test_the_slices_speak_to_residents_through_the_table_alone() -> None:
     telling = {one.__module__ for every in REACTIONS.values() for one in every}
-    assert {"node.notices.telling", "node.notices.telling_hours"} <= telling
+    own = ("telling", "telling_hours", "telling_points")
+    assert {f"node.notices.{name}" for name in own} <= telling
