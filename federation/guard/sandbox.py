@@ -161,7 +161,9 @@ def sandbox_problem() -> str | None:
         return f"bubblewrap needs Linux, and this is {sys.platform}."
     if (program := shutil.which(SANDBOX_PROGRAM)) is None:
         return f"the program {SANDBOX_PROGRAM} (bubblewrap) is not installed."
-    argv = [program, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "true"]
+    # the words that the real call needs too: --disable-userns came with bubblewrap 0.8
+    words = ("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent")
+    argv = [program, *words, "--ro-bind", "/", "/", "true"]
     try:
         done = subprocess.run(argv, capture_output=True, timeout=PROBE_SECONDS, check=False)  # noqa: S603 (our own words)
     except (OSError, subprocess.TimeoutExpired) as error:
