@@ -21,7 +21,7 @@ from node.ledger.model import JournalEntry
 from node.notices import service as notices
 from node.outbox.left import OFFICE
 from node.outbox.model import DEPARTURE, OUTBOX, OutboxState
-from node.settlement.model import ChainAlarm
+from node.settlement import alarms
 
 DISK_BYTES_MIN = 1_000_000_000
 BACKUP_AGE_MAX = timedelta(days=2)
@@ -66,7 +66,7 @@ def look(session: Session, place: Place) -> list[Health]:
         *_neighbours(session, place),
         _office(session, place),
         _certificate(place),
-        _chain(session, place),
+        *_chain(session, place),
         _notices(session, place),
     ]
 
@@ -174,14 +174,17 @@ def _certificate(place: Place) -> Health:
     return Health("certificate", False, message, details)
 
 
-def _chain(session: Session, place: Place) -> Health:
+def _chain(session: Session, place: Place) -> Iterator[Health]:
+    """Each alarm about this community on the chain, as `audit` says it; one line where none is."""
     if not place.has_chain:
-        return Health("chain", None, "No chain is configured: receipts wait.", {})
-    alarms = session.scalars(select(ChainAlarm.kind).order_by(ChainAlarm.kind)).all()
-    if alarms:
-        message = "The chain needs somebody to look: {alarms}. See docs/operations.md."
-        return Health("chain", False, message, _d(alarms=", ".join(alarms)))
-    return Health("chain", True, "The chain raises no alarm about this community.", {})
+        yield Health("chain", None, "No chain is configured: receipts wait.", {})
+        return
+    raised = alarms.current(session)
+    for row in raised:
+        details = _d(alarm=row.kind, detail=row.detail, since=row.since.isoformat())
+        yield Health("chain", False, alarms.SENTENCES[alarms.Alarm(row.kind)], details)
+    if not raised:
+        yield Health("chain", True, "The chain raises no alarm about this community.", {})
 
 
 def _hours(age: timedelta) -> int:

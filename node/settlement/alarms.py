@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class Alarm(StrEnum):
-    """Each has its sentence for the operator in `SENTENCES`."""
+    """Each has its sentence for the operator in `SENTENCES`: what it is, and what to do."""
 
     RECOVERY_ANNOUNCED = "recovery_announced"
     SIGNER_CHANGED = "signer_changed"
@@ -22,12 +22,13 @@ class Alarm(StrEnum):
 
 
 SENTENCES = {
-    Alarm.RECOVERY_ANNOUNCED: "The office has announced another settlement key for us: {detail}. "
-    "If nobody here asked for it, sign the next batch: that voids it.",
-    Alarm.SIGNER_CHANGED: "The chain knows us by another settlement key: {detail}. Our signatures "
-    "count for nothing there.",
-    Alarm.WATCH_STUCK: "The chain cannot be read any further: {detail}. If the district agrees "
-    "that it is to be passed over, say linli-node pass-over.",
+    Alarm.RECOVERY_ANNOUNCED: "Somebody wants to put another key in the place of ours on the "
+    "chain ({detail}). If nobody here asked for it: telephone the office now and keep the node "
+    "running. The next batch that we sign voids it.",
+    Alarm.SIGNER_CHANGED: "The chain takes another key for ours ({detail}): what we sign counts "
+    "for nothing there, and hours given next door are not settled. Telephone the office.",
+    Alarm.WATCH_STUCK: "What the chain has settled can no longer be read into our books: {detail}. "
+    "Compare with the office. To leave a batch out, once both agree: linli-node pass-over",
 }
 
 

@@ -2,22 +2,35 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
+from sqlalchemy.orm import Session
 
+from node import settings
 from node.backup.marks import LAST_BACKUP_FILE, RESTORED_FILE
 from node.health import checks, pages
 from node.health.checks import Health
 from node.kernel.clock import SystemClock
+from node.kernel.db import Database
 from node.kernel.ids import new_id
 from node.outbox.model import OUTBOX
 from node.residents.rules import Role
-from node.settlement.model import ChainAlarm
+from node.settlement import alarms
+from node.settlement.alarms import Alarm
+from node.web import language
 from tests.node.commands import linli, make_node
-from tests.node.web.client import ClientHouse, house_at
+from tests.node.web.client import ClientHouse, HouseSettingsForTests, house_at
+
+RAISED = {
+    Alarm.RECOVERY_ANNOUNCED: "0xTHIEF, good from 2027-01-15",
+    Alarm.SIGNER_CHANGED: "number 1, 0xTHIEF",
+    Alarm.WATCH_STUCK: "the office shows another one (settlement.batch_wrong)",
+}
 
 
 @pytest.fixture
@@ -69,8 +82,7 @@ def test_a_silent_neighbour_is_named(house: ClientHouse) -> None:
 def test_the_chain_a_restore_and_the_clock(house: ClientHouse) -> None:
     assert look(house)["chain"].is_well is None
     assert look(house, has_chain=True)["chain"].is_well
-    alarm = {"kind": "recovery_requested", "detail": "x", "since": house.clock.now()}
-    house.database.do(lambda session: session.execute(insert(ChainAlarm), [alarm]))
+    raise_alarms(house)
     assert look(house, has_chain=True)["chain"].is_well is False
     (house.settings.directory / RESTORED_FILE).write_text(
         json.dumps(
@@ -84,6 +96,57 @@ def test_the_chain_a_restore_and_the_clock(house: ClientHouse) -> None:
         )
     )
     assert look(house)["restored"].is_well is False
+
+
+def raise_alarms(house: ClientHouse) -> None:
+    def command(session: Session) -> None:
+        for kind, detail in RAISED.items():
+            alarms.raise_alarm(session, house.clock, kind, detail=detail)
+            house.clock.advance(timedelta(minutes=1))
+
+    house.database.do(command)
+
+
+@dataclass(frozen=True)
+class SettlesOnChain(HouseSettingsForTests):
+    rpc: str = "http://127.0.0.1:8545"
+
+
+def test_each_alarm_is_a_red_line_with_what_to_do_until_it_is_over(house: ClientHouse) -> None:
+    house.settings = SettlesOnChain(house.settings.directory)
+    house.open_browser(house.resident("Sun", Role.OPERATOR))
+    assert "The chain raises no alarm" in house.client.get("/health").text
+    raise_alarms(house)
+    backed_up(house, ago=timedelta(hours=1))
+    shown, zh = (house.client.get(f"/health?lang={one}").text for one in ("en", "zh"))
+    assert shown.count("! look at this") == zh.count("! 请处理") == len(RAISED)
+    assert "telephone the office now and keep the node running" in shown
+    assert "what we sign counts for nothing there" in shown
+    assert "linli-node pass-over" in shown
+    assert "请马上打电话给片区办公室" in zh
+    assert "我们的签名在链上不算数" in zh
+    assert all(detail in shown and detail in zh for detail in RAISED.values())
+    for kind in RAISED:
+        house.database.do(partial(alarms.is_over, kind=kind))
+    assert "Yes. Nothing needs you now." in house.client.get("/health?lang=en").text
+
+
+def test_programs_read_each_alarm_by_its_code(house: ClientHouse) -> None:
+    house.settings = SettlesOnChain(house.settings.directory)
+    raise_alarms(house)
+    headers = house.bearer(Role.OPERATOR)
+    checked = house.client.get("/api/health", headers=headers).json()["checks"]
+    raised = [one for one in checked if one["check"] == "chain"]
+    assert [(one["alarm"], one["is_well"]) for one in raised] == [(k, False) for k in RAISED]
+    assert all("{" not in one["sentence"] for one in raised)
+    said = house.client.get("/api/metrics", headers=headers).text
+    assert said.count('check="chain"') == said.count('linli_check_ok{check="chain"} 0') == 1
+
+
+def test_every_alarm_is_said_in_chinese_as_well() -> None:
+    assert set(alarms.SENTENCES) == set(Alarm) == set(RAISED)
+    words = language.load()
+    assert all("{detail}" in words[sentence] for sentence in alarms.SENTENCES.values())
 
 
 def test_the_page_says_it_in_words(house: ClientHouse) -> None:
@@ -119,3 +182,23 @@ def test_the_command_tells_monitors(tmp_path: Path) -> None:
     fine = linli("node", "health", directory)
     assert fine.status == 0
     assert "ok   backup" in fine.output
+
+
+def test_the_command_names_each_alarm(tmp_path: Path) -> None:
+    directory = make_node(tmp_path / "plum")
+    path = directory / "node.toml"
+    content = path.read_text(encoding="utf-8")
+    path.write_text(content.replace('rpc = ""', 'rpc = "http://127.0.0.1:8545"'), encoding="utf-8")
+    database = Database(settings.load(directory).database_url, clock=SystemClock())
+    database.do(
+        lambda session: alarms.raise_alarm(
+            session, SystemClock(), Alarm.SIGNER_CHANGED, detail="number 1, 0xTHIEF"
+        )
+    )
+    database.close()
+    asked = linli("node", "health", directory, "--json")
+    assert (asked.status, asked.code) == (2, "health.not_well")
+    [found] = [one for one in asked.json["checks"] if one["check"] == "chain"]
+    assert (found["is_well"], found["alarm"]) == (False, "signer_changed")
+    assert "(number 1, 0xTHIEF)" in found["sentence"]
+    assert "Telephone the office" in found["sentence"]
