@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from node.forecast import comparison, exporting
 from node.forecast.rules import HistoryTooShort, local_day
 from node.kernel import memory
 from node.kernel.errors import BadInput, DomainError
+from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.notices import running as notices
 from node.points import shelf
@@ -43,6 +44,8 @@ BACKLOG_CONNECTIONS = 512
 PORT_MAX = 65_535
 
 log = structlog.get_logger()
+
+Part = Callable[[Session, Clock], object]  # of what is looked at every SWEEP_SECONDS
 
 
 class AlreadyServing(DomainError):
@@ -148,24 +151,35 @@ class _Follower:
 async def _sweep(node: Node) -> None:
     """Give back what was promised and not used in time; compare with the neighbours when due."""
 
-    def expire(session: Session) -> None:
-        ledger.expire_holds(session, node.clock)
-        shelf.release_overdue(session, node.clock)
-        lapsing.lapse_overdue(session, node.clock)
-        deadlines.escalate_overdue(session, node.clock)
-        home.expire_passes(session, node.clock)
+    def compare_books(session: Session, clock: Clock) -> None:
         if node.sealer is not None:
-            compare.compare_due(session, node.clock, node.sealer)
+            compare.compare_due(session, clock, node.sealer)
 
+    def now(part: Part) -> Callable[[Session], object]:
+        return lambda session: part(session, node.clock)
+
+    parts: tuple[Part, ...] = (
+        ledger.expire_holds,
+        shelf.release_overdue,
+        lapsing.lapse_overdue,
+        deadlines.escalate_overdue,
+        home.expire_passes,
+        compare_books,
+    )
     while True:
-        try:
-            await node.database.run(expire)
-            await sealing.tend(node)
-        except DomainError as refusal:
-            log.warning("sweep_refused", code=refusal.code)
-        except Exception as failure:
-            log.error("sweep_failed", error=type(failure).__name__)
+        for part in parts:  # each for itself: what fails in one must not stop the others
+            await _attempt(node.database.run(now(part)), part.__name__)
+        await _attempt(sealing.tend(node), "tend")
         await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _attempt(work: Awaitable[object], part: str) -> None:
+    try:
+        await work
+    except DomainError as refusal:
+        log.warning("sweep_refused", part=part, code=refusal.code)
+    except Exception as failure:
+        log.error("sweep_failed", part=part, error=type(failure).__name__)
 
 
 async def _forecast(node: Node) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from node.kernel.ports import Clock
 
 _PENDING = "linli.events"
-CASCADE_MAX = 100  # events one command may cause; more is a loop in reactions.py
+CASCADE_MAX = 20  # events caused by events caused by events …; deeper is a loop in reactions.py
 
 
 class Event:
@@ -37,10 +37,11 @@ def forget_after(session: Session, count: int) -> None:
 def react(session: Session, clock: Clock, reactions: Reactions) -> None:
     """Run what follows from the recorded events, and from what those cause in turn."""
     pending = cast(list[Event], session.info.setdefault(_PENDING, []))
-    handled = 0
+    depth = 0
     while pending:
-        handled += 1
-        assert handled <= CASCADE_MAX, f"more than {CASCADE_MAX} events from one command"
-        event = pending.pop(0)
-        for reaction in reactions.get(type(event), ()):
-            reaction(session, clock, event)
+        depth += 1
+        assert depth <= CASCADE_MAX, f"events that cause events, more than {CASCADE_MAX} deep"
+        events, pending[:] = pending[:], []
+        for event in events:
+            for reaction in reactions.get(type(event), ()):
+                reaction(session, clock, event)

@@ -183,6 +183,16 @@ def test_events_of_what_was_undone_are_forgotten(database: Database) -> None:
     assert numbers(database) == [101]
 
 
+def test_many_events_of_one_command_are_no_loop(database: Database) -> None:
+    def sweep(session: Session) -> None:
+        for _ in range(20 * CASCADE_MAX):
+            events.record(session, NoteWritten(1_000))
+        events.record(session, NoteWritten(7))
+
+    database.do(sweep)
+    assert numbers(database) == [107], "the last of them was heard too"
+
+
 def test_a_loop_of_reactions_is_stopped(database: Database) -> None:
     with pytest.raises(AssertionError, match=str(CASCADE_MAX)):
         database.do(lambda session: events.record(session, Loop()))
