@@ -94,9 +94,10 @@ class Rows(Generic[R]):
 
     def get(self, session: Session, key: Any) -> R | None:
         """The row as this transaction sees it; None where there is none."""
+        _write_orm(session)  # or a later flush of the same table would make this row an old one
         kept = _kept_of(session)
         row: R | None = kept.of(self).read.get(key, _UNREAD)
-        return self._read(session, kept, key) if row is _UNREAD else row
+        return self._read(kept, key) if row is _UNREAD else row
 
     def change(self, session: Session, row: R, **values: Any) -> None:
         """Give a row, as `get` returned it, new values."""
@@ -115,8 +116,7 @@ class Rows(Generic[R]):
         row = self._record(*[values.get(name) for name in self._names])
         self._keep(_kept_of(session).of(self), row, values[self._key.name])
 
-    def _read(self, session: Session, kept: _Kept, key: Any) -> R | None:
-        _write_orm(session)
+    def _read(self, kept: _Kept, key: Any) -> R | None:
         known = kept.of(self)
         values = self._lookup.one(kept.connection, key)
         row: R | None = None if values is None else self._record(*values)

@@ -13,7 +13,7 @@ from node.kernel.db import Base, Database, open_engine
 from node.kernel.errors import DomainError
 from node.kernel.ids import derived_id
 from node.ledger import service as ledger
-from node.ledger.model import ACCOUNT, ACCOUNTS, ENTRY, Unit
+from node.ledger.model import ACCOUNT, ACCOUNTS, ENTRY, Account, Unit
 
 CLOCK = VirtualClock()
 PAYER, PAYEE = derived_id("payer"), derived_id("payee")
@@ -85,6 +85,19 @@ def test_a_row_that_another_statement_changed_is_read_again(database: Database) 
         return account.floor
 
     assert database.do(command) == -7
+
+
+def test_what_the_orm_has_not_flushed_is_seen_and_makes_no_row_stale(database: Database) -> None:
+    def command(session: Session) -> int:
+        assert ACCOUNTS.get(session, PAYEE) is not None
+        session.get_one(Account, PAYEE).floor = -7
+        account = ACCOUNTS.get(session, PAYEE)
+        assert account is not None
+        pay(session, 0)  # flushes, if anything still waits
+        ACCOUNTS.change(session, account, floor=account.floor - 1)
+        return account.floor
+
+    assert database.do(command) == -8
 
 
 def test_a_stale_row_cannot_be_changed(database: Database) -> None:
