@@ -100,10 +100,15 @@ def test_the_page_is_whole_and_nothing_runs_on(
     assert len(re.findall(r"^\d/8 ", done.stderr, flags=re.MULTILINE)) == 8
 
 
+def _hear_ctrl_c() -> None:
+    """What a shell runs in the background ignores Ctrl-C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_in_the_middle_leaves_nothing_running(tmp_path: Path) -> None:
     out = tmp_path / "out"
     argv = [LINLI_SIM, "demo", "--out", str(out)]
-    demo = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    demo = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_ctrl_c)
     try:
         deadline = time.monotonic() + START_SECONDS_MAX
         while not running_with(f"serve {out}"):
