@@ -24,8 +24,8 @@ from tests.node.commands import (
 
 pytestmark = pytest.mark.processes
 
-RSS_BYTES_MAX = 110_000_000
-MEMBER_RSS_BYTES_MAX = 135_000_000  # gRPC, protobuf and their threads are 20 MB of it
+RSS_BYTES_MAX = 110 * 2**20
+MEMBER_RSS_BYTES_MAX = 135 * 2**20  # gRPC, protobuf and their threads are 20 MB of it
 STARTS = 3
 READY_SECONDS = 2.0  # what a node is built to do on a quiet machine
 PATIENCE = 10  # how many times that a busy one may take
