@@ -202,7 +202,10 @@ def judged(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -
         return Noted(row.id)
     if row.state != DisputeState.ANSWERED:
         raise DisputeClosed(state=row.state)
-    row.their_verdict, row.changed_at = said.minutes, clock.now()
+    if row.their_verdict_at is not None and question.sent_at < row.their_verdict_at:
+        return Noted(row.id)  # a newer one has overtaken it
+    row.their_verdict, row.their_verdict_at = said.minutes, question.sent_at
+    row.changed_at = clock.now()
     if row.gives_back is not False:  # we carry it out, so we say that it is agreed
         if row.our_verdict == said.minutes:
             _send(session, clock, sealer, row, "agree", JudgeDispute(row.id, said.minutes, True))

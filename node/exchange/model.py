@@ -150,6 +150,7 @@ class Dispute(Base):
     our_verdict: Mapped[int | None]
     our_arbiter: Mapped[UUID | None]
     their_verdict: Mapped[int | None]
+    their_verdict_at: Mapped[datetime | None]  # when it was sent: an older one may arrive later
     verdict_minutes: Mapped[int | None]  # what both arbiters said
     refusal: Mapped[str | None]  # why an agreed verdict could not be carried out yet
     opened_at: Mapped[datetime]

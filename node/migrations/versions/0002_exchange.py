@@ -91,6 +91,7 @@ def upgrade() -> None:
         sa.Column("our_verdict", sa.Integer(), nullable=True),
         sa.Column("our_arbiter", sa.Uuid(), nullable=True),
         sa.Column("their_verdict", sa.Integer(), nullable=True),
+        sa.Column("their_verdict_at", Moment(), nullable=True),
         sa.Column("verdict_minutes", sa.Integer(), nullable=True),
         sa.Column("refusal", sa.String(), nullable=True),
         sa.Column("opened_at", Moment(), nullable=False),

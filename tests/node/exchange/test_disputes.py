@@ -1,6 +1,7 @@
 """Two sides, an arbiter of each: what both say is paid back, the rest stays open."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -268,6 +269,21 @@ def test_a_liar_cannot_end_a_dispute_alone(district: District) -> None:
     district.host.hear(item, caller=HOME)
     assert dispute_at(district.host).state == DisputeState.ANSWERED
     assert district.host.minutes(VOLUNTEER) == 90
+
+
+def test_an_older_verdict_that_arrives_later_is_not_taken_for_the_newest(
+    district: District,
+) -> None:
+    heard(district)
+    said = []
+    for minutes in (30, 60):
+        body = JudgeDispute(dispute_id(), minutes, is_agreed=False)
+        said.append(district.home.say(body, to=HOST, message_id=derived_id("verdict", minutes)))
+        district.clock.advance(timedelta(minutes=1))
+    for item in reversed(said):
+        district.host.hear(item, caller=HOME)
+    assert dispute_at(district.host).their_verdict == 60
+    assert judge(district.host, minutes=60).state == DisputeState.JUDGED
 
 
 def test_codes_are_words_of_the_protocol(district: District) -> None:
