@@ -21,11 +21,6 @@ class Casting(NamedTuple):
     recorded_by: UUID | None
 
 
-def recorder(who: Caller, resident_id: UUID | None) -> UUID | None:
-    """Who wrote it down, when that was not the resident: the other of the two ids on a record."""
-    return None if who.resident_id == resident_id else who.resident_id or who.via
-
-
 def proposer(request: AnyRequest) -> Caller:
     """Who moves a motion: a resident, somebody who may do everything for one, or the desk."""
     who = require(request)
@@ -50,4 +45,4 @@ def casting(who: Caller, *, named: UUID | None, holder_id: UUID | None) -> Casti
             raise NotAllowed(what="ballot")
         return Casting(voter_id, Channel.PROXY, who.resident_id, who.resident_id)
     channel = Channel.DESK if holder_id is None else Channel.PROXY
-    return Casting(voter_id, channel, holder_id, recorder(who, voter_id))
+    return Casting(voter_id, channel, holder_id, who.recorder(voter_id))

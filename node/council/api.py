@@ -25,7 +25,7 @@ from node.council import (
     voting,
 )
 from node.council import motions as records
-from node.council.access import DESK_ROLES, OFFICE_ROLES, proposer, recorder
+from node.council.access import DESK_ROLES, OFFICE_ROLES, proposer
 from node.council.api_voting import vote_json
 from node.council.electorates import Electorate
 from node.council.model import Motion
@@ -92,7 +92,7 @@ async def propose(request: AnyRequest, data: JSONBody[MotionBody]) -> dict[str, 
             is_secret=data.is_secret,
             rule_change=data.rule_change,
             proposed_by=who.subject,
-            recorded_by=recorder(who, who.subject),
+            recorded_by=who.recorder(who.subject),
         )
     )
     return _shown(request, motion_id)
@@ -134,7 +134,7 @@ async def take_step(
         motion_id=motion_id,
         to=data.to,
         note=data.note,
-        taken_by=who.resident_id or who.via,
+        taken_by=who.hand,
     )
     return _shown(request, motion_id)
 
@@ -199,7 +199,7 @@ async def finish_work_item(request: AnyRequest, item_id: FromPath[UUID]) -> dict
     who, node = require(request, *OFFICE_ROLES, Role.PROPERTY), house(request)
     item = await node.database.run(
         lambda session: tasks.finish_work_item(
-            session, node.clock, item_id=item_id, done_by=who.resident_id or who.via
+            session, node.clock, item_id=item_id, done_by=who.hand
         )
     )
     return item_json(Progress(item, ()))

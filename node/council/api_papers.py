@@ -45,7 +45,7 @@ async def add_paper(
             kind=kind,
             title=title,
             content=content,
-            added_by=who.resident_id or who.via,
+            added_by=who.hand,
         )
     )
     return paper_json(paper)

@@ -8,7 +8,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 
 from node.council import archive, proxies, roll, sealing, voting
-from node.council.access import DESK_ROLES, casting, recorder
+from node.council.access import DESK_ROLES, casting
 from node.council.electorates import Choice
 from node.council.model import Vote, VotingProxy
 from node.council.rules import VoteKind
@@ -53,9 +53,7 @@ async def cast(
 async def close(request: AnyRequest, motion_id: FromPath[UUID]) -> dict[str, Any]:
     """Count the open vote and publish the result; a secret one then waits for its trustees."""
     who = require(request, *DESK_ROLES)
-    vote = await sealing.close(
-        house(request), motion_id=motion_id, closed_by=who.resident_id or who.via
-    )
+    vote = await sealing.close(house(request), motion_id=motion_id, closed_by=who.hand)
     return vote_json(vote)
 
 
@@ -75,7 +73,7 @@ async def give_proxy(
             grantor_id=grantor_id,
             holder_id=data.holder_id,
             is_paper=who.resident_id != grantor_id,
-            recorded_by=recorder(who, grantor_id),
+            recorded_by=who.recorder(grantor_id),
         )
     )
     return proxy_json(proxy)

@@ -25,7 +25,7 @@ from node.council import (
     voting,
     words,
 )
-from node.council.access import DESK_ROLES, OFFICE_ROLES, proposer, recorder
+from node.council.access import DESK_ROLES, OFFICE_ROLES, proposer
 from node.council.electorates import Electorate, Tally
 from node.council.model import Motion, Vote
 from node.council.rules import Step, VoteKind
@@ -124,7 +124,7 @@ async def propose(request: AnyRequest) -> Response[Any]:
             title=title,
             text=text,
             proposed_by=who.subject,
-            recorded_by=recorder(who, who.subject),
+            recorded_by=who.recorder(who.subject),
         )
     )
     return Redirect(f"/council/motions/{form.id}", status_code=303)

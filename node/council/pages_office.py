@@ -81,7 +81,7 @@ async def ask(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[Any]:
 async def close(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[Any]:
     """Count the open vote."""
     who = require(request, *DESK_ROLES)
-    by = who.resident_id or who.via
+    by = who.hand
     return await _change(
         request,
         motion_id,
@@ -99,7 +99,7 @@ async def take_step(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[
     to = Step(form.choice("to", list(Step)))
     needs_note = to in (Step.DECLINED, Step.FEEDBACK)
     note = form.text("note", least=int(needs_note), most=rules.TEXT_LENGTH_MAX)
-    by = who.resident_id or who.via
+    by = who.hand
     return await _change(
         request,
         motion_id,
@@ -171,7 +171,7 @@ async def finish_task(
 ) -> Response[Any]:
     """Tick a task off."""
     who, node = require(request, *OFFICE_ROLES, Role.PROPERTY), house(request)
-    by = who.resident_id or who.via
+    by = who.hand
     await node.database.run(
         lambda session: tasks.finish_work_item(session, node.clock, item_id=item_id, done_by=by)
     )
@@ -193,7 +193,7 @@ async def add_paper(request: AnyRequest, motion_id: FromPath[UUID]) -> Response[
     content = await file.read() if isinstance(file, UploadFile) else b""
     if not content:
         form.errors["file"] = _("Please choose a file.")
-    by = who.resident_id or who.via
+    by = who.hand
     return await _change(
         request,
         motion_id,

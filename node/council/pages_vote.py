@@ -9,7 +9,7 @@ from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
 from node.council import archive, motions, proxies, roll, rules, sealing, voting, words
-from node.council.access import DESK_ROLES, casting, recorder
+from node.council.access import DESK_ROLES, casting
 from node.council.api_voting import grantor
 from node.council.electorates import Choice
 from node.council.model import Vote, VotingProxy
@@ -101,7 +101,7 @@ async def give_proxy(request: AnyRequest, motion_id: FromPath[UUID]) -> Response
                 grantor_id=grantor_id,
                 holder_id=holder_id,
                 is_paper=who.resident_id != grantor_id,
-                recorded_by=recorder(who, grantor_id),
+                recorded_by=who.recorder(grantor_id),
             )
         )
     except DomainError as refusal:

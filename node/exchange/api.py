@@ -14,7 +14,6 @@ from node.exchange.house import (
     DESK,
     code_shown,
     consent_of,
-    recorder,
     sealer_of,
     trading_house,
 )
@@ -68,7 +67,7 @@ async def issue(request: AnyRequest, data: JSONBody[PassBody]) -> dict[str, Any]
             sealer,
             pass_id=pass_id,
             resident_id=data.resident_id,
-            issued_by=recorder(who, data.resident_id),
+            issued_by=who.recorder(data.resident_id),
             consent=consent,
             host=data.host,
             minutes=data.minutes,
@@ -123,7 +122,7 @@ async def present(request: AnyRequest, data: JSONBody[VisitBody]) -> dict[str, A
             exchange_id=exchange_id,
             code=code,
             provider_id=data.provider_id,
-            presented_by=who.resident_id or who.via,
+            presented_by=who.hand,
         )
         return visit_as_json(visit)
 

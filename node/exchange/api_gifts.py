@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.orm import Session
 
 from node.exchange import gift, limits, rules
-from node.exchange.house import consent_of, recorder, sealer_of, trading_house
+from node.exchange.house import consent_of, sealer_of, trading_house
 from node.exchange.model import Gift, GiftCode
 from node.kernel.errors import NotFound
 from node.kernel.ids import new_code
@@ -63,7 +63,7 @@ async def make_code(request: AnyRequest) -> dict[str, Any]:
             node.clock,
             code=code,
             resident_id=resident_id,
-            made_by=recorder(who, resident_id),
+            made_by=who.recorder(resident_id),
         )
         return code_as_json(node.community, made)
 
@@ -112,7 +112,7 @@ async def give(request: AnyRequest, data: JSONBody[GiftBody]) -> dict[str, Any]:
                 sealer,
                 gift_id=gift_id,
                 resident_id=data.resident_id,
-                recorded_by=recorder(who, data.resident_id),
+                recorded_by=who.recorder(data.resident_id),
                 consent=consent,
                 code=data.code,
                 minutes=data.minutes,

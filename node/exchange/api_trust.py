@@ -91,7 +91,7 @@ async def begin_reversal(request: AnyRequest, data: JSONBody[ReversalBody]) -> d
                 reversal_id=reversal_id,
                 exchange_id=data.exchange_id,
                 minutes=data.minutes,
-                decided_by=who.resident_id or who.via,
+                decided_by=who.hand,
             )
         ),
     )
@@ -127,7 +127,7 @@ def step(
     session: Session, clock: Any, sealer: Sealer, *, reversal_id: UUID, act: str, who: Caller
 ) -> Reversal:
     """One of the three steps that people take with a reversal."""
-    decided_by = who.resident_id or who.via
+    decided_by = who.hand
     if act == "agree":
         return reversal.agree(
             session, clock, sealer, reversal_id=reversal_id, decided_by=decided_by
@@ -169,7 +169,7 @@ async def open_dispute(request: AnyRequest, data: JSONBody[DisputeBody]) -> dict
                 code=data.code,
                 minutes=data.minutes,
                 words=data.words,
-                recorded_by=who.resident_id or who.via,
+                recorded_by=who.hand,
             )
         ),
     )
@@ -209,7 +209,7 @@ async def answer_dispute(
                 code=data.code,
                 minutes=data.minutes,
                 words=data.words,
-                recorded_by=who.resident_id or who.via,
+                recorded_by=who.hand,
             )
         ),
     )
@@ -230,7 +230,7 @@ async def judge_dispute(
                 sealer,
                 dispute_id=dispute_id,
                 minutes=data.minutes,
-                arbiter=who.resident_id or who.via,
+                arbiter=who.hand,
             )
         ),
     )
@@ -248,7 +248,7 @@ async def carry_out(request: AnyRequest, dispute_id: FromPath[UUID]) -> dict[str
                 node.clock,
                 sealer,
                 dispute_id=dispute_id,
-                decided_by=who.resident_id or who.via,
+                decided_by=who.hand,
             )
         ),
     )

@@ -59,11 +59,6 @@ def sealer_of(node: TradingHouse) -> Sealer:
     return node.sealer
 
 
-def recorder(who: Caller, resident_id: UUID) -> UUID | None:
-    """Who acted, when that was not the resident: the other of the two ids on a record."""
-    return None if who.resident_id == resident_id else who.resident_id or who.via
-
-
 def consent_of(who: Caller, resident_id: UUID, said: str | None) -> Consent:
     """How the resident agreed, for the record; a clerk has to say it, a program may not know.
 

@@ -17,7 +17,6 @@ from node.exchange.house import (
     SLIP_TEXT_MAX,
     WATCHERS,
     code_shown,
-    recorder,
     sealer_of,
     trading_house,
 )
@@ -131,7 +130,7 @@ async def issue(request: AnyRequest) -> Response[Any]:
             sealer,
             pass_id=form.id,
             resident_id=resident_id,
-            issued_by=recorder(who, resident_id),
+            issued_by=who.recorder(resident_id),
             consent=consent,
             host=community,
             minutes=minutes,
@@ -214,7 +213,7 @@ async def present(request: AnyRequest) -> Response[Any]:
             exchange_id=form.id,
             code=code,
             provider_id=provider_id,
-            presented_by=who.resident_id or who.via,
+            presented_by=who.hand,
         ).id
 
     try:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.exchange import gift, limits, rules
-from node.exchange.house import TradingHouse, consent_of, recorder, sealer_of, trading_house
+from node.exchange.house import TradingHouse, consent_of, sealer_of, trading_house
 from node.exchange.model import Gift, GiftCode
 from node.exchange.rules import Consent, GiftState
 from node.kernel.errors import DomainError, NotFound
@@ -100,7 +100,7 @@ async def give(request: AnyRequest) -> Response[Any]:
             sealer,
             gift_id=form.id,
             resident_id=resident_id,
-            recorded_by=recorder(who, resident_id),
+            recorded_by=who.recorder(resident_id),
             consent=consent,
             code=code,
             minutes=minutes,
@@ -157,7 +157,7 @@ async def make_code(request: AnyRequest) -> Response[Any]:
                     node.clock,
                     code=code,
                     resident_id=resident_id,
-                    made_by=recorder(who, resident_id),
+                    made_by=who.recorder(resident_id),
                 ).code
             )
         )

@@ -94,7 +94,7 @@ async def act_on_receipt(request: AnyRequest, exchange_id: FromPath[UUID]) -> Re
     """Begin a reversal (desk) or a dispute (the resident, or the desk)."""
     who = require_party(request, exchange_id)
     node, form = trading_house(request), await Form.read(request)
-    sealer, by = sealer_of(node), who.resident_id or who.via
+    sealer, by = sealer_of(node), who.hand
     act = form.choice("act", ("dispute", "ask", "offer"))
     minutes = form.integer("minutes", least=0 if act == "dispute" else 1, most=rules.MINUTES_MAX)
     code = form.choice("code", _claims()) if act == "dispute" else ""
@@ -197,7 +197,7 @@ async def go_on_with_dispute(request: AnyRequest, dispute_id: FromPath[UUID]) ->
     node, form = trading_house(request), await Form.read(request)
     act = form.choice("act", ("answer", "judge", "carry_out"))
     who = require(request, *(DESK if act == "answer" else ARBITERS))
-    sealer, by = sealer_of(node), who.resident_id or who.via
+    sealer, by = sealer_of(node), who.hand
     needs_minutes = act in ("answer", "judge")
     minutes = form.integer("minutes", least=0, most=rules.MINUTES_MAX) if needs_minutes else 0
     code = form.choice("code", list(DisputeCode)) if act == "answer" else ""

@@ -41,11 +41,6 @@ class ShownBody(msgspec.Struct):
     shown: Shown
 
 
-def recorder(who: Caller, resident_id: UUID) -> UUID | None:
-    """Who wrote it down, when that was not the resident: the other of the two ids on a record."""
-    return None if who.resident_id == resident_id else who.resident_id or who.via
-
-
 def reader_of(who: Caller) -> UUID | None:
     """Whose points this reader may see here."""
     subject = who.subject
@@ -86,7 +81,7 @@ async def award(request: AnyRequest, data: JSONBody[AwardBody]) -> dict[str, Any
             activity=data.activity,
             evidence=Evidence(data.evidence.kind, data.evidence.reference),
             minutes=data.minutes,
-            awarded_by=who.resident_id or who.via,
+            awarded_by=who.hand,
         )
     )
     return award_json(row)
@@ -118,7 +113,7 @@ async def reverse(
             node.clock,
             award_id=award_id,
             reason=data.reason if data else ReversalReason.MISTAKE,
-            reversed_by=who.resident_id or who.via,
+            reversed_by=who.hand,
         )
     )
     return award_json(row)

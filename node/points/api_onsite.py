@@ -57,7 +57,7 @@ async def open_gathering(request: AnyRequest, data: JSONBody[GatheringBody]) -> 
                 place=data.place.strip(),
                 closes_at=data.closes_at,
                 secret=new_code(SECRET_LENGTH),
-                opened_by=who.resident_id or who.via,
+                opened_by=who.hand,
             )
         )
     )
@@ -94,7 +94,7 @@ async def check_in(
     """Type the code on coming; where hours count, again on leaving."""
     who, resident_id = require_subject(request, Scope.POINTS)
     node = house(request)
-    by = None if who.resident_id == resident_id else who.resident_id or who.via
+    by = who.recorder(resident_id)
     present = await node.database.run(
         lambda session: onsite.check_in(
             session,
@@ -130,7 +130,7 @@ async def claim(request: AnyRequest, data: JSONBody[ClaimBody]) -> dict[str, Any
     """Say what a resident did and who was there to sign for it."""
     who = require_for(request, data.resident_id, Scope.POINTS)
     node, claim_id = house(request), idempotency.key(request)
-    by = None if who.resident_id == data.resident_id else who.resident_id or who.via
+    by = who.recorder(data.resident_id)
     return await node.database.run(
         lambda session: claim_json(
             cosigning.claim(
@@ -167,7 +167,7 @@ async def sign(request: AnyRequest, claim_id: FromPath[UUID]) -> dict[str, Any]:
     """The second person says that it was so."""
     who, resident_id = require_subject(request, Scope.POINTS)
     node = house(request)
-    by = None if who.resident_id == resident_id else who.resident_id or who.via
+    by = who.recorder(resident_id)
     return await node.database.run(
         lambda session: claim_json(
             cosigning.sign(
@@ -182,7 +182,7 @@ async def refuse(request: AnyRequest, claim_id: FromPath[UUID]) -> dict[str, Any
     """The second person cannot sign for it."""
     who, resident_id = require_subject(request, Scope.POINTS)
     node = house(request)
-    by = None if who.resident_id == resident_id else who.resident_id or who.via
+    by = who.recorder(resident_id)
     return await node.database.run(
         lambda session: claim_json(
             cosigning.refuse(

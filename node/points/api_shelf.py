@@ -79,7 +79,7 @@ async def change_stock(
                 item_code=code,
                 change=data.change,
                 reason=data.reason,
-                done_by=who.resident_id or who.via,
+                done_by=who.hand,
             )
         )
     )
@@ -90,7 +90,7 @@ async def reserve(request: AnyRequest, data: JSONBody[RedemptionBody]) -> dict[s
     """Put an item aside and hold its points; the answer's `code` collects it."""
     who = require_for(request, data.resident_id, Scope.POINTS)
     node, redemption_id, code = house(request), idempotency.key(request), new_code()
-    by = None if who.resident_id == data.resident_id else who.resident_id or who.via
+    by = who.recorder(data.resident_id)
     row = await node.database.run(
         lambda session: shelf.reserve(
             session,
@@ -131,7 +131,7 @@ async def collect(
             node.clock,
             redemption_id=redemption_id,
             code=data.code,
-            collected_by=who.resident_id or who.via,
+            collected_by=who.hand,
         )
     )
     return redemption_json(row)
@@ -144,7 +144,7 @@ async def release(request: AnyRequest, redemption_id: FromPath[UUID]) -> dict[st
     with node.database.read() as session:
         resident_id = shelf.redemption(session, redemption_id).resident_id
     who = require_for(request, resident_id, Scope.POINTS)
-    by = None if who.resident_id == resident_id else who.resident_id or who.via
+    by = who.recorder(resident_id)
     row = await node.database.run(
         lambda session: shelf.release(
             session, node.clock, redemption_id=redemption_id, released_by=by

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from node.kernel.errors import DomainError, NotFound
 from node.kernel.ids import new_code, new_id
 from node.points import cosigning, pages_desk, pages_onsite, pages_public, service, shelf
-from node.points.api import AWARDING_ROLES, reader_of, recorder
+from node.points.api import AWARDING_ROLES, reader_of
 from node.points.words import activity_name, per_names, reversal_names, state_names
 from node.residents import service as residents
 from node.residents.rules import Scope
@@ -44,7 +44,7 @@ async def reserve(request: AnyRequest) -> Response[Any]:
                 resident_id=resident_id,
                 item_code=item_code,
                 code=code,
-                reserved_by=recorder(who, resident_id),
+                reserved_by=who.recorder(resident_id),
             )
         )
     except DomainError as refusal:
@@ -65,7 +65,7 @@ async def release(request: AnyRequest, redemption_id: FromPath[UUID]) -> Redirec
             node.clock,
             redemption_id=redemption_id,
             resident_id=resident_id,
-            released_by=recorder(who, resident_id),
+            released_by=who.recorder(resident_id),
         )
 
     await node.database.run(command)

@@ -66,7 +66,7 @@ async def award(request: AnyRequest) -> Response[Any]:
                 activity=activity,
                 evidence=Evidence(kind, reference),
                 minutes=minutes,
-                awarded_by=who.resident_id or who.via,
+                awarded_by=who.hand,
             )
         )
     except DomainError as refusal:
@@ -84,7 +84,7 @@ async def collect(request: AnyRequest) -> Response[Any]:
 
     def command(session: Session) -> str:
         row = shelf.reserved_under(session, code)
-        by = who.resident_id or who.via
+        by = who.hand
         shelf.collect(session, node.clock, redemption_id=row.id, code=code, collected_by=by)
         return row.item_code
 
@@ -109,7 +109,7 @@ async def take_back(request: AnyRequest, award_id: FromPath[UUID]) -> Response[A
                 node.clock,
                 award_id=award_id,
                 reason=reason,
-                reversed_by=who.resident_id or who.via,
+                reversed_by=who.hand,
             )
         )
     except DomainError as refusal:
@@ -145,7 +145,7 @@ async def put_item(request: AnyRequest) -> Response[Any]:
             item_code=code,
             change=count,
             reason=StockReason.DELIVERED,
-            done_by=who.resident_id or who.via,
+            done_by=who.hand,
         )
 
     await node.database.run(command)
@@ -170,7 +170,7 @@ async def change_stock(request: AnyRequest, code: FromPath[str]) -> Response[Any
                 item_code=code,
                 change=change,
                 reason=reason,
-                done_by=who.resident_id or who.via,
+                done_by=who.hand,
             )
         )
     except DomainError as refusal:

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from node.kernel.errors import BadInput, DomainError
 from node.kernel.ids import new_code
 from node.points import codes, cosigning, onsite, rules, service
-from node.points.api import recorder
 from node.points.api_onsite import HOST_ROLES
 from node.points.model import Claim, Presence
 from node.points.refusals import WrongOnsiteCode
@@ -59,7 +58,7 @@ async def open_gathering(request: AnyRequest) -> Response[Any]:
                 place=place,
                 closes_at=node.clock.now() + timedelta(hours=hours),
                 secret=new_code(SECRET_LENGTH),
-                opened_by=who.resident_id or who.via,
+                opened_by=who.hand,
             )
         )
     except DomainError as refusal:
@@ -130,7 +129,7 @@ async def check_in(request: AnyRequest, gathering_id: FromPath[UUID]) -> Respons
                 gathering_id=gathering_id,
                 resident_id=resident_id,
                 code=code,
-                recorded_by=recorder(who, resident_id),
+                recorded_by=who.recorder(resident_id),
             )
         )
         if present is None:
@@ -177,7 +176,7 @@ async def claim(request: AnyRequest) -> Response[Any]:
             activity=activity,
             minutes=minutes,
             day=day,
-            recorded_by=recorder(who, resident_id),
+            recorded_by=who.recorder(resident_id),
         ).id
 
     try:
@@ -194,7 +193,7 @@ async def answer_claim(
 ) -> Response[Any]:
     """Yes, I was there and it was so; or no."""
     who, resident_id = require_subject(request, Scope.POINTS)
-    node, by = house(request), recorder(who, resident_id)
+    node, by = house(request), who.recorder(resident_id)
 
     def command(session: Session) -> None:
         if answer == "sign":

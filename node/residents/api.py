@@ -103,7 +103,7 @@ async def agree(
         raise NotAllowed(what="proxies")  # a relative would widen what was agreed
     if data.ends_at.tzinfo is None:
         raise BadInput(field="ends_at", problem="give the time with its zone")
-    recorded_by, node = who.resident_id or who.via, house(request)
+    recorded_by, node = who.hand, house(request)
     assert recorded_by is not None
     await node.database.run(
         lambda session: proxies.agree_proxy(

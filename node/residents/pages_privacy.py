@@ -38,7 +38,7 @@ async def consent(request: AnyRequest) -> Response[Any]:
     node, form = house(request), await Form.read(request)
     purpose = Purpose(form.choice("purpose", list(Purpose)))
     is_given = form.choice("answer", ("yes", "no")) == "yes"
-    recorded_by = who.resident_id or who.via
+    recorded_by = who.hand
     assert recorded_by is not None, "who is known came by one of the two"
     if form.errors:
         return _show(request, form, status=422)

@@ -39,7 +39,7 @@ async def agree(request: AnyRequest) -> Response[Any]:
         heard = [one for one in Evidence if one is not Evidence.SELF]
         evidence = Evidence(form.choice("evidence", heard))
     ends_at = form.check("ends_on", lambda: _end_of(form.values.get("ends_on", "")))
-    recorded_by = who.resident_id or who.via
+    recorded_by = who.hand
     assert recorded_by is not None, "who is known came by one of the two"
 
     def command(session: Session) -> None:

@@ -54,21 +54,16 @@ class VerdictBody(msgspec.Struct):
     verdict: str = ""
 
 
-def recorder(who: Caller, resident_id: UUID) -> UUID | None:
-    """Who wrote it down, when that was not the resident: the other of the two ids on a record."""
-    return None if who.resident_id == resident_id else who.resident_id or who.via
-
-
 def actor(request: AnyRequest) -> Actor:
     """The resident who acts, by themselves or through a clerk or relative."""
     who, resident_id = require_subject(request, Scope.TIMEBANK)
-    return Actor(resident_id, recorder(who, resident_id))
+    return Actor(resident_id, who.recorder(resident_id))
 
 
 def arbiter(request: AnyRequest) -> Actor:
     """Who settles a dispute."""
     who = require(request, *ARBITER_ROLES)
-    return Actor(None, who.resident_id or who.via, is_arbiter=True)
+    return Actor(None, who.hand, is_arbiter=True)
 
 
 @get("/api/timebank/services")
@@ -109,7 +104,7 @@ async def request_exchange(request: AnyRequest, data: JSONBody[RequestBody]) -> 
             minutes=data.minutes,
             planned_at=data.planned_at,
             by_provider=data.by_provider,
-            recorded_by=recorder(who, asking),
+            recorded_by=who.recorder(asking),
         )
     )
     return as_json(exchange)

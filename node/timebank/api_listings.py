@@ -43,7 +43,7 @@ async def open_listing(request: AnyRequest, data: JSONBody[ListingBody]) -> dict
     """Say what a resident offers or needs, and at which times of the week."""
     who = require_for(request, data.resident_id, Scope.TIMEBANK)
     node, listing_id = house(request), idempotency.key(request)
-    by = None if who.resident_id == data.resident_id else who.resident_id or who.via
+    by = who.recorder(data.resident_id)
     times = 0
     for one in data.times:
         if 0 <= one.day < matching.WEEKDAYS:
@@ -119,7 +119,7 @@ async def note_training(request: AnyRequest, data: JSONBody[TrainingBody]) -> di
                 node.clock,
                 resident_id=data.resident_id,
                 service=data.service,
-                seen_by=who.resident_id or who.via,
+                seen_by=who.hand,
             )
         )
     )

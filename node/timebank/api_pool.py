@@ -58,7 +58,7 @@ async def donate(request: AnyRequest, data: JSONBody[DonationBody]) -> dict[str,
     """Give a resident's own minutes to the pool (themselves, or acting)."""
     who = require_for(request, data.resident_id, Scope.TIMEBANK)
     node, donation_id = house(request), idempotency.key(request)
-    by = None if who.resident_id == data.resident_id else who.resident_id or who.via
+    by = who.recorder(data.resident_id)
     return await node.database.run(
         lambda session: as_json(
             pool.donate(
@@ -87,7 +87,7 @@ async def grant(request: AnyRequest, data: JSONBody[GrantBody]) -> dict[str, Any
                 resident_id=data.resident_id,
                 minutes=data.minutes,
                 need=data.need,
-                granted_by=who.resident_id or who.via,
+                granted_by=who.hand,
             )
         )
     )

@@ -25,7 +25,7 @@ from node.timebank import (
     rules,
     service,
 )
-from node.timebank.api import ARBITER_ROLES, recorder
+from node.timebank.api import ARBITER_ROLES
 from node.timebank.api_listings import TRAINING_ROLES
 from node.timebank.model import Exchange
 from node.timebank.pages_exchange import Row, planned, reader_of, rows_of
@@ -109,7 +109,7 @@ async def ask(request: AnyRequest) -> Response[Any]:
             service=kind,
             minutes=minutes,
             planned_at=planned_at,
-            recorded_by=recorder(who, resident_id),
+            recorded_by=who.recorder(resident_id),
         )
 
     try:

@@ -14,7 +14,6 @@ from node.residents import service as residents
 from node.residents.model import Resident
 from node.residents.rules import Scope
 from node.timebank import listings, matching, rules, service, training
-from node.timebank.api import recorder
 from node.timebank.api_listings import TRAINING_ROLES
 from node.timebank.matching import Part
 from node.timebank.model import Listing
@@ -103,7 +102,7 @@ async def open_listing(request: AnyRequest) -> Response[Any]:
                 times=matching.times_of(days, parts),
                 minutes=minutes,
                 note=note,
-                recorded_by=recorder(who, resident_id),
+                recorded_by=who.recorder(resident_id),
             )
         )
     except DomainError as refusal:
@@ -157,7 +156,7 @@ async def answer(request: AnyRequest, listing_id: FromPath[UUID]) -> Response[An
             planned_at=planned_at,
             listing_id=listing_id,
             by_provider=is_need,
-            recorded_by=recorder(who, resident_id),
+            recorded_by=who.recorder(resident_id),
         )
 
     try:
@@ -190,7 +189,7 @@ async def note_training(request: AnyRequest) -> Response[Any]:
                 node.clock,
                 resident_id=resident_id,
                 service=code,
-                seen_by=who.resident_id or who.via,
+                seen_by=who.hand,
             )
         )
     except DomainError as refusal:

@@ -51,7 +51,7 @@ async def donate(request: AnyRequest) -> Response[Any]:
     minutes = form.integer("minutes", least=1, most=rules.POOL_MINUTES_MAX)
     if form.errors:
         return _page(request, form, status=422)
-    by = None if who.resident_id == resident_id else who.resident_id or who.via
+    by = who.recorder(resident_id)
     try:
         await node.database.run(
             lambda session: (
@@ -93,7 +93,7 @@ async def grant(request: AnyRequest) -> Response[Any]:
             resident_id=found,
             minutes=minutes,
             need=need,
-            granted_by=who.resident_id or who.via,
+            granted_by=who.hand,
         ).id
 
     try:

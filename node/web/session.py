@@ -102,9 +102,18 @@ class Caller:
         return self.acting_for or self.resident_id
 
     @property
+    def hand(self) -> UUID | None:
+        """Who really did it, for the record: a resident's id, or that of a program's token."""
+        return self.resident_id or self.via
+
+    @property
     def actor(self) -> str:
-        """Who really did it, for the record: a resident's id, or the token of a program."""
-        return str(self.resident_id or self.via or "")
+        """The same as text; empty for a stranger."""
+        return str(self.hand or "")
+
+    def recorder(self, resident_id: UUID | None) -> UUID | None:
+        """Who wrote it down where that was not the resident: the second id on a record."""
+        return None if self.resident_id == resident_id else self.hand
 
     def has(self, *roles: Role) -> bool:
         return not self.roles.isdisjoint(roles)
