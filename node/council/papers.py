@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.council import motions, rules
@@ -104,11 +104,6 @@ def find(session: Session, paper_id: UUID) -> Paper:
     if paper is None:
         raise NotFound(what="paper", id=str(paper_id))
     return paper
-
-
-def bytes_kept(session: Session) -> int:
-    """How much all papers weigh, for the operator."""
-    return session.scalars(select(func.coalesce(func.sum(Paper.bytes_count), 0))).one()
 
 
 def _sniffed(content: bytes) -> str | None:

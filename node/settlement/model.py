@@ -62,14 +62,6 @@ class BatchStatement(Base):
     path: Mapped[bytes | None] = mapped_column(LargeBinary)  # up to the batch's Merkle root
 
 
-class SubmittedRound(Base):
-    """Rounds for which our position went to the office."""
-
-    __tablename__ = "submitted_round"
-    round_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
-    submitted_at: Mapped[datetime]
-
-
 class ChainCheckpoint(Base):
     """The last block whose events are in our books: one row."""
 

@@ -236,12 +236,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
-        "submitted_round",
-        sa.Column("round_id", sa.LargeBinary(), nullable=False),
-        sa.Column("submitted_at", Moment(), nullable=False),
-        sa.PrimaryKeyConstraint("round_id"),
-    )
-    op.create_table(
         "told_limit",
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("minutes", sa.BigInteger(), nullable=False),
