@@ -10,7 +10,6 @@ from simulation.refusals import StepFailed
 
 STATE_TIMEOUT_SECONDS = 90.0
 STRANGERS = "exchange.unknown_community"  # until the newest directory has reached a node
-PASS_ENDED = frozenset({"captured", "released", "voided", "expired"})
 VISIT_ENDED = frozenset({"captured", "released", "refused"})
 
 
