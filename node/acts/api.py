@@ -38,7 +38,7 @@ async def list_mine(
 
 def page_as_json(found: Page[StaffAct]) -> dict[str, Any]:
     """A page of acts; `next` goes back as `after`."""
-    return {"data": [as_json(act) for act in found.rows], "next": found.next}
+    return found.as_json(as_json)
 
 
 def as_json(act: StaffAct) -> dict[str, Any]:

@@ -64,7 +64,7 @@ async def show_versions(
     """Every version there has been, newest first: since when, and by which motion."""
     with house(request).database.read() as session:
         found = service.versions(session, limit=limit, after=after)
-        return {"data": [version_json(row) for row in found.rows], "next": found.next}
+        return found.as_json(version_json)
 
 
 @post("/api/points/awards")
@@ -98,7 +98,7 @@ async def list_awards(
     require_for(request, resident_id, Scope.POINTS)
     with house(request).database.read() as session:
         found = service.awards_of(session, resident_id, limit=limit, after=after)
-        return {"data": [award_json(row) for row in found.rows], "next": found.next}
+        return found.as_json(award_json)
 
 
 @post("/api/points/awards/{award_id:uuid}/reverse", status_code=200)
@@ -137,12 +137,9 @@ async def show_journal(
 ) -> dict[str, Any]:
     """Everybody's awards under pseudonyms, newest first: public."""
     with house(request).database.read() as session:
-        found, secret = (
-            service.journal(session, limit=limit, after=after),
-            service.secret(session),
-        )
-        lines = [journal_json(row, secret) for row in found.rows]
-    return {"data": lines, "next": found.next}
+        secret = service.secret(session)
+        found = service.journal(session, limit=limit, after=after)
+        return found.as_json(lambda row: journal_json(row, secret))
 
 
 @get("/api/points/ranking")

@@ -122,7 +122,7 @@ async def list_present(
     with house(request).database.read() as session:
         onsite.find(session, gathering_id)
         found = onsite.people_at(session, gathering_id, limit=limit, after=after)
-        return {"data": [presence_json(row) for row in found.rows], "next": found.next}
+        return found.as_json(presence_json)
 
 
 @post("/api/points/claims")
@@ -159,7 +159,7 @@ async def list_claims(
     require_for(request, resident_id, Scope.POINTS)
     with house(request).database.read() as session:
         found = cosigning.claims_of(session, resident_id, limit=limit, after=after)
-        return {"data": [claim_json(row) for row in found.rows], "next": found.next}
+        return found.as_json(claim_json)
 
 
 @post("/api/points/claims/{claim_id:uuid}/sign", status_code=200)

@@ -116,7 +116,7 @@ async def list_redemptions(
     require_for(request, resident_id, Scope.POINTS)
     with house(request).database.read() as session:
         found = shelf.redemptions_of(session, resident_id, limit=limit, after=after)
-        return {"data": [redemption_json(row) for row in found.rows], "next": found.next}
+        return found.as_json(redemption_json)
 
 
 @post("/api/points/redemptions/{redemption_id:uuid}/collect", status_code=200)

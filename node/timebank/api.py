@@ -121,7 +121,7 @@ async def list_exchanges(
     require_for(request, resident_id, Scope.TIMEBANK)
     with house(request).database.read() as session:
         found = service.exchanges_of(session, resident_id, limit=limit, after=after)
-        return {"data": [as_json(row) for row in found.rows], "next": found.next}
+        return found.as_json(as_json)
 
 
 @get("/api/timebank/disputes")
@@ -134,11 +134,9 @@ async def list_disputes(
     require(request, *ARBITER_ROLES)
     with house(request).database.read() as session:
         found = service.disputed(session, limit=limit, after=after)
-        data = [
-            as_json(row) | {"dispute": dispute_json(disputes.of(session, row.id))}
-            for row in found.rows
-        ]
-    return {"data": data, "next": found.next}
+        return found.as_json(
+            lambda row: as_json(row) | {"dispute": dispute_json(disputes.of(session, row.id))}
+        )
 
 
 @get("/api/timebank/exchanges/{exchange_id:uuid}")

@@ -81,7 +81,7 @@ async def list_listings(
         found = listings.listings(
             session, node.clock, kind=kind, service=service, limit=limit, after=after
         )
-        return {"data": [listing_json(row) for row in found.rows], "next": found.next}
+        return found.as_json(listing_json)
 
 
 @get("/api/timebank/listings/{listing_id:uuid}/matches")

@@ -50,7 +50,7 @@ async def list_movements(
         require_for(request, resident_id, Scope.TIMEBANK)
     with house(request).database.read() as session:
         found = pool.movements(session, resident_id=resident_id, limit=limit, after=after)
-        return {"data": [as_json(row) for row in found.rows], "next": found.next}
+        return found.as_json(as_json)
 
 
 @post("/api/timebank/donations")

@@ -2,7 +2,7 @@
 
     query = select(Ticket).where(…)
     found = page_of(session, query, [Ticket.created_at, Ticket.id], limit=limit, after=after)
-    return {"data": [as_json(one) for one in found.rows], "next": found.next}
+    return found.as_json(ticket_as_json)
 
 The key's last column must be unique. `next` is opaque to callers: they send it back as `after`.
 Imports nothing of the web framework, so a slice's service.py may use it too.
@@ -10,7 +10,7 @@ Imports nothing of the web framework, so a slice's service.py may use it too.
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -38,6 +38,10 @@ class Page(Generic[T]):
 
     rows: Sequence[T]
     next: str | None
+
+    def as_json(self, shown: Callable[[T], Any]) -> dict[str, Any]:
+        """What every list of the API answers: the rows, each as `shown`, and where it goes on."""
+        return {"data": [shown(row) for row in self.rows], "next": self.next}
 
 
 def page_of(
