@@ -153,7 +153,7 @@ def _count_sealed(found: Recount, areas: dict[str, int]) -> None:
 
 def _check_result(found: Recount) -> None:
     rule, said = found.content["vote"]["rule"], found.content["result"]
-    tally = {choice: (said[choice]["heads"], said[choice]["area_centiares"]) for choice in CHOICES}
+    tally = {choice: (said[choice]["heads"], said[choice]["area_dm2"]) for choice in CHOICES}
     found.check("tally", tally == found.tally)
     cast = tuple(map(sum, zip(*found.tally.values(), strict=True)))
     whole = found.roll

@@ -30,7 +30,7 @@ NAMES = {
     "carried": "whether it carried, as announced",
 }
 FITS, DOES_NOT_FIT, UNREADABLE = 0, 1, 2
-CENTIARES = 100
+DM2_PER_M2 = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +82,7 @@ def _paper(found: Recount) -> str:
 
 def _amount(pair: tuple[int, int], is_by_area: bool) -> str:
     heads, area = pair
-    return f"{heads} heads, {area / CENTIARES:.2f} m²" if is_by_area else str(heads)
+    return f"{heads} heads, {area / DM2_PER_M2:.2f} m²" if is_by_area else str(heads)
 
 
 def _machine(found: Recount) -> str:

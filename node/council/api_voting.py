@@ -159,7 +159,7 @@ def vote_json(vote: Vote) -> dict[str, Any]:
         "is_open": vote.closed_at is None,
         "is_being_counted": vote.closed_at is None and vote.counting_since is not None,
         "on_roll": vote.on_roll,
-        "roll_area_centiares": vote.roll_area_centiares,
+        "roll_area_dm2": vote.roll_area_dm2,
         "roll_sha256": vote.roll_sha256,
     }
     counted = voting.result(vote)
@@ -172,10 +172,10 @@ def vote_json(vote: Vote) -> dict[str, Any]:
             "carried": counted.is_carried,
         }
     if counted is not None and rule.is_by_area:
-        shown["tally"]["areas_centiares"] = {
-            "yes": counted.yes.area_centiares,
-            "no": counted.no.area_centiares,
-            "abstain": counted.abstain.area_centiares,
+        shown["tally"]["areas_dm2"] = {
+            "yes": counted.yes.area_dm2,
+            "no": counted.no.area_dm2,
+            "abstain": counted.abstain.area_dm2,
         }
     return shown
 

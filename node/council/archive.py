@@ -140,4 +140,4 @@ def _election(session: Session, vote: Vote) -> dict[str, Any] | None:
 
 
 def _weight(weight: Weight) -> dict[str, int]:
-    return {"heads": weight.heads, "area_centiares": weight.area_centiares}
+    return {"heads": weight.heads, "area_dm2": weight.area_dm2}

@@ -146,10 +146,10 @@ class Weight:
     """So many heads, and so much floor area in hundredths of a square metre."""
 
     heads: int = 0
-    area_centiares: int = 0
+    area_dm2: int = 0
 
     def __add__(self, other: "Weight") -> "Weight":
-        return Weight(self.heads + other.heads, self.area_centiares + other.area_centiares)
+        return Weight(self.heads + other.heads, self.area_dm2 + other.area_dm2)
 
 
 @dataclass(frozen=True)
@@ -186,12 +186,12 @@ def decide(counted: Mapping[Choice, Weight], *, roll: Weight, rule: DecisionRule
 def tally(ballots: Iterable[tuple[Choice, int]], *, roll: Weight, rule: DecisionRule) -> Tally:
     """Count the ballots, each a choice and its floor area: do they carry the motion?"""
     counted = dict.fromkeys(Choice, Weight())
-    for choice, area_centiares in ballots:
-        counted[choice] += Weight(1, area_centiares)
+    for choice, area_dm2 in ballots:
+        counted[choice] += Weight(1, area_dm2)
     return decide(counted, roll=roll, rule=rule)
 
 
 def _is_passed(rule: DecisionRule, share: Share, part: Weight, whole: Weight) -> bool:
     by_heads = share.is_passed(part.heads, whole=whole.heads)
-    by_area = share.is_passed(part.area_centiares, whole=whole.area_centiares)
+    by_area = share.is_passed(part.area_dm2, whole=whole.area_dm2)
     return by_heads and (by_area or not rule.is_by_area)

@@ -68,15 +68,15 @@ class Vote(Base):
     counting_since: Mapped[datetime | None]  # no ballot is taken any more; trustees are awaited
     closed_at: Mapped[datetime | None]
     on_roll: Mapped[int]  # heads
-    roll_area_centiares: Mapped[int]
+    roll_area_dm2: Mapped[int]
     roll_sha256: Mapped[str]
     salt: Mapped[str]  # between a voter and their mark on the published roll; never shown
     yes: Mapped[int | None]
     no: Mapped[int | None]
     abstain: Mapped[int | None]
-    yes_area_centiares: Mapped[int | None]
-    no_area_centiares: Mapped[int | None]
-    abstain_area_centiares: Mapped[int | None]
+    yes_area_dm2: Mapped[int | None]
+    no_area_dm2: Mapped[int | None]
+    abstain_area_dm2: Mapped[int | None]
     has_quorum: Mapped[bool | None]
     is_carried: Mapped[bool | None]
 
@@ -91,7 +91,7 @@ class RollEntry(Base):
     vote_id: Mapped[UUID] = mapped_column(ForeignKey("vote.id"), primary_key=True)
     voter_id: Mapped[UUID] = mapped_column(primary_key=True)
     unit: Mapped[UUID]
-    area_centiares: Mapped[int]  # of the unit
+    area_dm2: Mapped[int]  # of the unit
 
 
 class Ballot(Base):
@@ -107,7 +107,7 @@ class Ballot(Base):
     vote_id: Mapped[UUID] = mapped_column(ForeignKey("vote.id"))
     voter_id: Mapped[UUID]
     unit: Mapped[UUID]
-    area_centiares: Mapped[int]
+    area_dm2: Mapped[int]
     choice: Mapped[str | None]
     channel: Mapped[str]
     holder_id: Mapped[UUID | None]  # who carried the written proxy

@@ -218,8 +218,8 @@ def _sides(counted: Tally) -> list[SideShown]:
             name,
             part.heads,
             words.percent(part.heads, whole=whole.heads),
-            words.square_metres(part.area_centiares),
-            words.percent(part.area_centiares, whole=whole.area_centiares),
+            words.square_metres(part.area_dm2),
+            words.percent(part.area_dm2, whole=whole.area_dm2),
         )
         for name, part, whole in lines
     ]

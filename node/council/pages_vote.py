@@ -155,7 +155,7 @@ async def show_roll(request: AnyRequest, vote_id: FromPath[UUID]) -> Response[st
             "council/roll.html",
             vote=vote,
             motion=motions.find(session, vote.motion_id),
-            roll_area=words.square_metres(vote.roll_area_centiares),
+            roll_area=words.square_metres(vote.roll_area_dm2),
             is_by_area=voting.rule_of(vote).is_by_area,
             mark=roll.mark_of(session, vote, who.resident_id) if who.resident_id else None,
             key=archive.public_key(house(request).settings.directory),

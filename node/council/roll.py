@@ -21,7 +21,7 @@ class Voter(NamedTuple):
 
     voter_id: UUID
     unit: UUID
-    area_centiares: int
+    area_dm2: int
 
 
 class Roll(NamedTuple):
@@ -32,7 +32,7 @@ class Roll(NamedTuple):
     @property
     def units(self) -> dict[UUID, int]:
         """Each unit once, with its area."""
-        return {voter.unit: voter.area_centiares for voter in self.voters}
+        return {voter.unit: voter.area_dm2 for voter in self.voters}
 
     @property
     def weight(self) -> Weight:
@@ -64,7 +64,7 @@ def freeze(session: Session, vote_id: UUID, roll: Roll) -> None:
 
 def frozen(session: Session, vote_id: UUID) -> Roll:
     """The roll as it was frozen."""
-    columns = (RollEntry.voter_id, RollEntry.unit, RollEntry.area_centiares)
+    columns = (RollEntry.voter_id, RollEntry.unit, RollEntry.area_dm2)
     rows = session.execute(select(*columns).where(RollEntry.vote_id == vote_id))
     return Roll(sorted(Voter(*row) for row in rows))
 
@@ -95,7 +95,7 @@ def _residents(session: Session, this_year: int) -> Iterator[Voter]:
 
 def _owners(session: Session) -> Iterator[Voter]:
     """Owners, those of one flat as one unit: its lowest id stands for it, its address does not."""
-    columns = (Resident.id, Resident.household, Resident.floor_area_centiares)
+    columns = (Resident.id, Resident.household, Resident.floor_area_dm2)
     query = select(*columns).where(Resident.is_owner, Resident.erased_at.is_(None))
     flats: dict[str, list[UUID]] = {}
     areas: dict[str, int] = {}

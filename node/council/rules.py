@@ -101,7 +101,7 @@ def mark(salt: str, unit: UUID) -> str:
 
 def roll_lines(marks: Iterable[tuple[str, int]]) -> str:
     """The published roll: sorted, one mark and its floor area a line."""
-    return "".join(f"{mark} {area_centiares}\n" for mark, area_centiares in sorted(marks))
+    return "".join(f"{mark} {area_dm2}\n" for mark, area_dm2 in sorted(marks))
 
 
 def roll_hash(marks: Iterable[tuple[str, int]]) -> str:

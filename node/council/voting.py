@@ -40,7 +40,7 @@ from node.kernel.ports import Clock
 
 SALT_BYTES = 16
 _LINE_AND_VOTER = (  # a line of the roll and who has voted for its unit, in one look
-    select(RollEntry.unit, RollEntry.area_centiares, Ballot.voter_id)
+    select(RollEntry.unit, RollEntry.area_dm2, Ballot.voter_id)
     .outerjoin(Ballot, (Ballot.vote_id == RollEntry.vote_id) & (Ballot.unit == RollEntry.unit))
     .where(RollEntry.vote_id == bindparam("vote"), RollEntry.voter_id == bindparam("voter"))
 )
@@ -85,7 +85,7 @@ def start(session: Session, clock: Clock, motion: Motion, vote_id: UUID, kind: V
         opened_at=now,
         ends_at=None if is_straw else now + timedelta(days=motion.voting_days),
         on_roll=weight.heads,
-        roll_area_centiares=weight.area_centiares,
+        roll_area_dm2=weight.area_dm2,
         roll_sha256=voters.sha256(salt),
         salt=salt,
     )
@@ -160,7 +160,7 @@ def enter_ballot(
         vote_id=vote.id,
         voter_id=voter_id,
         unit=line.unit,
-        area_centiares=line.area_centiares,
+        area_dm2=line.area_dm2,
         choice=choice.value if choice else None,
         channel=channel.value,
         holder_id=holder_id,
@@ -178,10 +178,10 @@ def may_vote(session: Session, vote: Vote, voter_id: UUID) -> Voter:
     found = session.execute(_LINE_AND_VOTER, {"vote": vote.id, "voter": voter_id}).first()
     if found is None:
         raise NotOnRoll
-    unit, area_centiares, voted = found
+    unit, area_dm2, voted = found
     if voted is not None:
         raise AlreadyVoted if voted == voter_id else CoOwnerVoted
-    return Voter(voter_id, unit, area_centiares)
+    return Voter(voter_id, unit, area_dm2)
 
 
 def running_vote(session: Session, clock: Clock, motion_id: UUID) -> Vote:
@@ -230,11 +230,14 @@ def finish(
 ) -> Vote:
     """Write the result down, once, and tell what follows from it."""
     vote.closed_at = clock.now()
-    vote.yes, vote.yes_area_centiares = counted.yes.heads, counted.yes.area_centiares
-    vote.no, vote.no_area_centiares = counted.no.heads, counted.no.area_centiares
-    vote.abstain, vote.abstain_area_centiares = (
+    vote.yes, vote.yes_area_dm2 = (
+        counted.yes.heads,
+        counted.yes.area_dm2,
+    )
+    vote.no, vote.no_area_dm2 = counted.no.heads, counted.no.area_dm2
+    vote.abstain, vote.abstain_area_dm2 = (
         counted.abstain.heads,
-        counted.abstain.area_centiares,
+        counted.abstain.area_dm2,
     )
     vote.has_quorum, vote.is_carried = counted.has_quorum, counted.is_carried
     if vote.kind == VoteKind.BINDING:
@@ -275,9 +278,9 @@ def result(vote: Vote) -> Tally | None:
     if vote.closed_at is None:
         return None
     weights = (
-        Weight(vote.yes or 0, vote.yes_area_centiares or 0),
-        Weight(vote.no or 0, vote.no_area_centiares or 0),
-        Weight(vote.abstain or 0, vote.abstain_area_centiares or 0),
+        Weight(vote.yes or 0, vote.yes_area_dm2 or 0),
+        Weight(vote.no or 0, vote.no_area_dm2 or 0),
+        Weight(vote.abstain or 0, vote.abstain_area_dm2 or 0),
     )
     return decide(dict(zip(Choice, weights, strict=True)), roll=on_roll(vote), rule=rule_of(vote))
 
@@ -290,7 +293,7 @@ def decide_heads(vote: Vote, heads: Mapping[Choice, int]) -> Tally:
 
 def on_roll(vote: Vote) -> Weight:
     """What the whole roll weighs."""
-    return Weight(vote.on_roll, vote.roll_area_centiares)
+    return Weight(vote.on_roll, vote.roll_area_dm2)
 
 
 def rule_of(vote: Vote) -> DecisionRule:
@@ -349,7 +352,7 @@ def published_ballots(session: Session, vote: Vote) -> list[Published]:
 
 
 def _count(session: Session, vote: Vote) -> Tally:
-    query = select(Ballot.choice, Ballot.area_centiares).where(
+    query = select(Ballot.choice, Ballot.area_dm2).where(
         Ballot.vote_id == vote.id, Ballot.choice.is_not(None)
     )
     ballots = [(Choice(str(choice)), area) for choice, area in session.execute(query)]

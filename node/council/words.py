@@ -9,7 +9,7 @@ from node.council.rules import Channel, Step
 from node.web.language import gettext as _
 
 SEVEN_STEPS = tuple(step for step in Step if step is not Step.DECLINED)
-CENTIARES = 100
+DM2 = 100
 
 
 def step_names() -> Mapping[Step, str]:
@@ -134,9 +134,9 @@ def occupation_names() -> Mapping[str, str]:
     }
 
 
-def square_metres(area_centiares: int) -> str:
+def square_metres(area_dm2: int) -> str:
     """An area as people write it."""
-    return f"{area_centiares / CENTIARES:,.2f} m²"
+    return f"{area_dm2 / DM2:,.2f} m²"
 
 
 def percent(part: int, *, whole: int) -> str:

@@ -160,7 +160,7 @@ def _particulars(cells: dict[str, str], *, this_year: int) -> Particulars:
         building=cells.get("building"),
         household=cells.get("household"),
         is_owner=owner in YES,
-        floor_area_centiares=rules.read_floor_area(cells.get("floor_area", "")),
+        floor_area_dm2=rules.read_floor_area(cells.get("floor_area", "")),
         birth_year=int(year) if year else None,
     ).checked(this_year=this_year)
 
@@ -172,7 +172,7 @@ def _repeated(entries: Sequence[Entry]) -> Iterator[Problem]:
     for entry in entries:
         if numbers[entry.said.phone] > 1:
             yield Problem(entry.line, "phone", "this number stands in the list more than once")
-        flat, area = entry.said.household or "", entry.said.floor_area_centiares
+        flat, area = entry.said.household or "", entry.said.floor_area_dm2
         if entry.said.is_owner and areas.setdefault(flat, area) != area:
             yield Problem(entry.line, "floor_area", "another owner of this flat says another area")
 

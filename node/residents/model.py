@@ -25,7 +25,7 @@ class Resident(Base):
     building: Mapped[str | None]
     household: Mapped[str | None] = mapped_column(index=True)  # the flat: 7-2-301
     is_owner: Mapped[bool] = mapped_column(default=False)
-    floor_area_centiares: Mapped[int | None]  # of the flat, 1/100 m²; None: not known
+    floor_area_dm2: Mapped[int | None]  # of the flat, 1/100 m²; None: not known
     birth_year: Mapped[int | None]
     joined_at: Mapped[datetime]
     erased_at: Mapped[datetime | None]

@@ -192,7 +192,7 @@ def _particulars(request: AnyRequest, form: Form) -> Particulars:
         building=form.text("building", least=0, most=rules.BUILDING_LENGTH_MAX) or None,
         household=form.text("household", least=0, most=rules.HOUSEHOLD_LENGTH_MAX) or None,
         is_owner=form.values.get("is_owner") == "1",
-        floor_area_centiares=form.check("floor_area", lambda: rules.read_floor_area(typed_area)),
+        floor_area_dm2=form.check("floor_area", lambda: rules.read_floor_area(typed_area)),
         birth_year=born,
     )
     if not form.errors:
@@ -229,7 +229,7 @@ def _show(
 
 
 def _typed(said: Particulars) -> dict[str, str]:
-    area = said.floor_area_centiares
+    area = said.floor_area_dm2
     return {
         "name": said.name,
         "phone": said.phone,

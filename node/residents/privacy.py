@@ -149,7 +149,7 @@ def erase(session: Session, clock: Clock, *, resident_id: UUID) -> None:
 def _forget(resident: Resident, now: datetime) -> None:
     resident.name, resident.erased_at = ERASED_NAME, now
     resident.phone = resident.building = resident.household = resident.birth_year = None
-    resident.is_owner, resident.floor_area_centiares = False, None
+    resident.is_owner, resident.floor_area_dm2 = False, None
 
 
 def _names_resident(table: Table, resident_id: UUID) -> Any:

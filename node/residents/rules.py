@@ -58,7 +58,7 @@ HOUSEHOLD_LENGTH_MAX = 40
 PIN_LENGTH_MIN, PIN_LENGTH_MAX = 6, 12  # digits
 PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX = 10, 128  # characters of any kind
 DIFFERENT_CHARACTERS_MIN = 4  # in a password
-FLOOR_AREA_CENTIARES_MAX = 10_000_000  # 100,000 m²
+FLOOR_AREA_DM2_MAX = 10_000_000  # 100,000 m²
 BIRTH_YEAR_MIN, AGE_YEARS_MAX = 1900, 130
 TRIES_MAX = 5  # wrong PINs in a row before the number is locked
 LOCK_TIME = timedelta(minutes=15)
@@ -146,7 +146,7 @@ class Particulars(NamedTuple):
     building: str | None = None
     household: str | None = None
     is_owner: bool = False
-    floor_area_centiares: int | None = None
+    floor_area_dm2: int | None = None
     birth_year: int | None = None
 
     def checked(self, *, this_year: int) -> "Particulars":
@@ -158,9 +158,9 @@ class Particulars(NamedTuple):
             household=clean_household(self.household),
         )
         check_birth_year(self.birth_year, this_year=this_year)
-        area = self.floor_area_centiares
+        area = self.floor_area_dm2
         if self.is_owner and clean.household is None:
             raise BadInput(field="household", problem="an owner owns a flat: which one?")
-        if area is not None and not (self.is_owner and 0 < area <= FLOOR_AREA_CENTIARES_MAX):
+        if area is not None and not (self.is_owner and 0 < area <= FLOOR_AREA_DM2_MAX):
             raise BadInput(field="floor_area", problem="only an owner has a floor area, above 0")
         return clean

@@ -51,7 +51,7 @@ def join(
     birth_year: int | None = None,
     household: str | None = None,
     is_owner: bool = False,
-    floor_area_centiares: int | None = None,
+    floor_area_dm2: int | None = None,
     credit_limit_minutes: int = 300,
 ) -> Resident:
     """Welcome a resident: one record and two accounts. The same id and content finds the first."""
@@ -61,7 +61,7 @@ def join(
         building=building,
         household=household,
         is_owner=is_owner,
-        floor_area_centiares=floor_area_centiares,
+        floor_area_dm2=floor_area_dm2,
         birth_year=birth_year,
     ).checked(this_year=clock.now().year)
     known = session.get(Resident, resident_id)
@@ -103,7 +103,7 @@ def particulars(resident: Resident) -> rules.Particulars:
         building=resident.building,
         household=resident.household,
         is_owner=resident.is_owner,
-        floor_area_centiares=resident.floor_area_centiares,
+        floor_area_dm2=resident.floor_area_dm2,
         birth_year=resident.birth_year,
     )
 
@@ -117,7 +117,7 @@ def correct(session: Session, resident: Resident, said: rules.Particulars) -> No
         if said.is_owner:
             flat = others.where(Resident.household == said.household, Resident.is_owner)
             for owner in session.scalars(flat):
-                owner.floor_area_centiares = said.floor_area_centiares
+                owner.floor_area_dm2 = said.floor_area_dm2
     for field, value in said._asdict().items():
         setattr(resident, field, value)
 

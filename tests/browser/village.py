@@ -132,7 +132,7 @@ def _move_in(place: Village) -> None:
                 building=household.partition("-")[0],
                 household=household,
                 is_owner=True,
-                floor_area_centiares=8_000 + 353 * number,
+                floor_area_dm2=8_000 + 353 * number,
                 birth_year=birth_year,
                 pin_hash=pin_hash if not roles else None,
             )

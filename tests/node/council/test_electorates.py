@@ -107,7 +107,7 @@ def test_the_tally_is_what_one_counts_by_hand(
 
 
 def by_hand(rule: DecisionRule, share: Share, part: Weight, whole: Weight) -> bool:
-    pairs = [(part.heads, whole.heads), (part.area_centiares, whole.area_centiares)]
+    pairs = [(part.heads, whole.heads), (part.area_dm2, whole.area_dm2)]
     limit = Fraction(share.over, share.of)
     return all(
         of > 0

@@ -26,7 +26,11 @@ def owners(database: Database, clock: VirtualClock) -> Database:
     def command(session: Session) -> None:
         for voter_id, (household, area) in zip(VOTERS, FLATS, strict=True):
             owner = session.get_one(Resident, voter_id)
-            owner.household, owner.is_owner, owner.floor_area_centiares = household, True, area
+            owner.household, owner.is_owner, owner.floor_area_dm2 = (
+                household,
+                True,
+                area,
+            )
 
     database.do(command)
     return database
@@ -108,13 +112,17 @@ def test_two_thirds_of_both_and_more_than_half_carry(owners: Database, clock: Vi
     cast(owners, clock, VOTERS[3], Choice.NO)
     clock.advance(rules.VOTING_TIME)
     vote = close(owners, clock)
-    assert (vote.yes_area_centiares, vote.has_quorum, vote.is_carried) == (15_000, True, True)
+    assert (vote.yes_area_dm2, vote.has_quorum, vote.is_carried) == (
+        15_000,
+        True,
+        True,
+    )
 
 
 def test_a_flat_of_unknown_size_stops_the_vote(owners: Database, clock: VirtualClock) -> None:
     def forget(session: Session) -> None:
         owner = session.get_one(Resident, VOTERS[3])
-        owner.floor_area_centiares = None
+        owner.floor_area_dm2 = None
 
     owners.do(forget)
     with pytest.raises(refusals.AreaMissing, match="1 owners"):

@@ -157,7 +157,7 @@ def test_a_result_prints_the_electorate_and_the_rule_it_was_counted_by(house: Cl
 
     def own(session: Any) -> None:
         flat = session.get_one(Resident, owner)
-        flat.is_owner, flat.floor_area_centiares = True, 8_850
+        flat.is_owner, flat.floor_area_dm2 = True, 8_850
 
     house.database.do(own)
     path = open_motion(house, electorate="owners", matter="rebuilding")

@@ -53,7 +53,7 @@ def own_flats(house: ClientHouse, voters: list[UUID]) -> None:
     def command(session: Any) -> None:
         for number, voter in enumerate(voters):
             owner = session.get_one(Resident, voter)
-            owner.is_owner, owner.floor_area_centiares = True, 9_000 + number
+            owner.is_owner, owner.floor_area_dm2 = True, 9_000 + number
 
     house.database.do(command)
 

@@ -80,7 +80,7 @@ def test_particulars_are_put_right_and_co_owners_share_an_area(house: ClientHous
     for one, phone, area in ((husband, house.phone(1), "89"), (wife, house.phone(2), "89.53")):
         fields = flat | {"name": "Li", "phone": phone, "floor_area": area, "birth_year": "1946"}
         assert sent(house, one, "correct", **fields).status_code == 303
-    assert stored(house, husband).floor_area_centiares == 8953
+    assert stored(house, husband).floor_area_dm2 == 8953
     assert stored(house, wife).birth_year == 1946
     taken = flat | {"name": "Li", "phone": house.phone(1)}
     assert "registered with this phone" in sent(house, wife, "correct", **taken).text

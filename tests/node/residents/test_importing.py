@@ -55,7 +55,11 @@ def test_whatever_excel_wrote_is_read(encoding: str) -> None:
     entries, problems = read_list(GOOD.encode(encoding), this_year=2026)
     assert problems == []
     first, second = (entry.said for entry in entries)
-    assert (first.name, first.floor_area_centiares, first.birth_year) == ("张三", 8953, 1946)
+    assert (first.name, first.floor_area_dm2, first.birth_year) == (
+        "张三",
+        8953,
+        1946,
+    )
     assert (second.is_owner, second.household) == (False, "7-2-301")
 
 
