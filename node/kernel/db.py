@@ -11,7 +11,6 @@ out until the commit: what a transaction has read stays true.
 """
 
 import asyncio
-import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -32,6 +31,7 @@ from node.kernel.engine import open_engine as open_engine
 from node.kernel.engine import shown as shown
 from node.kernel.errors import Busy, DomainError
 from node.kernel.events import Reactions, forget_after, pending_count, react
+from node.kernel.gathering import Waiting
 from node.kernel.ports import Clock
 from node.kernel.witness import witnessed
 
@@ -137,7 +137,7 @@ class Database:
         self.url = url
         self._clock = clock
         self._reactions: Reactions = reactions or {}
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting: Waiting[_Job] = Waiting(most=BATCH_MAX, refuse=self._refuse)
         self._is_open = True
         self._listeners: list[Callable[[], None]] = []
         self._writer_engine = open_engine(url)
@@ -186,51 +186,34 @@ class Database:
     def close(self) -> None:
         """Finish what is queued and let go of the file."""
         self._is_open = False
-        self._jobs.put(None)
+        self._waiting.end()
         if self._thread is not None:
             self._thread.join(STOP_TIMEOUT_SECONDS)
-        while not self._jobs.empty():  # came in while we said stop: nobody waits for ever
-            if (job := self._jobs.get_nowait()) is not None and job.is_wanted():
-                self._answer([job], [(None, DatabaseClosed())])
+        self._waiting.refuse_rest()  # came in while we said stop
         if self._connection is not None:
             self._connection.close()
         self._writer_engine.dispose()
         self._reader_engine.dispose()
 
     def _hand_in(self, job: _Job) -> None:
-        waiting = self._jobs.qsize()
+        waiting = len(self._waiting)
         if not self._is_open:
             job.answer.set_exception(DatabaseClosed())
         elif waiting >= QUEUE_MAX:
             job.answer.set_exception(Busy(waiting=waiting))
         elif self._thread is None:
             self._run_batch([job])
+        elif job.loop is not None:
+            self._waiting.gather(job, job.loop)
         else:
-            self._jobs.put(job)
+            self._waiting.add(job)
 
     def _write_loop(self) -> None:
-        while True:
-            first = self._jobs.get()
-            if first is None:
-                return
-            batch, stopping = self._take(first)
-            batch = [job for job in batch if job.is_wanted()]
-            if batch:
-                self._run_batch(batch)
-            if stopping:
-                return
+        for batch in self._waiting.batches():
+            self._run_batch(batch)
 
-    def _take(self, first: _Job) -> tuple[list[_Job], bool]:
-        batch = [first]
-        while len(batch) < BATCH_MAX:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                return batch, True
-            batch.append(job)
-        return batch, False
+    def _refuse(self, jobs: Sequence[_Job]) -> None:
+        self._answer(jobs, [(None, DatabaseClosed())] * len(jobs))
 
     def _run_batch(self, batch: list[_Job]) -> None:
         try:
@@ -249,7 +232,7 @@ class Database:
             except Exception as failure:  # its event loop has ended, say; the writer goes on
                 log.warning("commit_listener_failed", error=type(failure).__name__)
 
-    def _answer(self, batch: list[_Job], outcomes: list[_Outcome]) -> None:
+    def _answer(self, batch: Sequence[_Job], outcomes: list[_Outcome]) -> None:
         """Answer each; one call wakes a whole event loop, however many wait there."""
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job, _Outcome]]] = {}
         for job, outcome in zip(batch, outcomes, strict=True):

@@ -1,0 +1,111 @@
+"""What comes together is written together, and nobody waits for a writer that has gone."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session
+
+from node.kernel.clock import SystemClock
+from node.kernel.db import Database, DatabaseClosed
+from node.kernel.gathering import Waiting
+
+TOGETHER = 16
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path / 'gathering.db'}", clock=SystemClock())
+    yield made
+    made.close()
+
+
+def test_commands_of_one_moment_are_one_commit(database: Database) -> None:
+    commits: list[None] = []
+    database.on_commit(lambda: commits.append(None))
+
+    async def ask(number: int) -> int:
+        await asyncio.sleep(0)  # each a task of its own, as requests are
+        return await database.run(lambda _session: number)
+
+    async def ask_all() -> list[int]:
+        return await asyncio.gather(*map(ask, range(TOGETHER)))
+
+    assert asyncio.run(ask_all()) == list(range(TOGETHER))
+    assert len(commits) == 1
+
+
+def test_what_comes_while_the_writer_works_is_its_next_batch(database: Database) -> None:
+    commits: list[None] = []
+    database.on_commit(lambda: commits.append(None))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(_session: Session) -> None:
+        begun.set()
+        assert go_on.wait(10)
+
+    async def ask_all() -> None:
+        first = asyncio.create_task(database.run(slow))
+        await asyncio.to_thread(begun.wait, 10)
+        others = [asyncio.create_task(database.run(lambda _: None)) for _ in range(TOGETHER)]
+        for _ in range(TOGETHER):
+            await asyncio.sleep(0)
+        assert not any(one.done() for one in others)
+        go_on.set()
+        await asyncio.gather(first, *others)
+
+    asyncio.run(ask_all())
+    assert len(commits) == 2
+
+
+def test_each_loop_gets_its_answers(database: Database) -> None:
+    def ask_much(name: str) -> list[str]:
+        async def ask() -> list[str]:
+            return [await database.run(lambda _: name) for _ in range(TOGETHER)]
+
+        return asyncio.run(ask())
+
+    answers: dict[str, Sequence[str]] = {}
+    threads = [
+        threading.Thread(target=lambda name=name: answers.update({name: ask_much(name)}))
+        for name in ("a", "b", "c")
+    ]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert answers == {name: [name] * TOGETHER for name in ("a", "b", "c")}
+
+
+def test_what_is_gathered_when_the_database_closes_is_still_written(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'closing.db'}", clock=SystemClock())
+
+    async def ask_and_close() -> list[object]:
+        asked = [asyncio.create_task(database.run(lambda _: "kept")) for _ in range(3)]
+        await asyncio.sleep(0)
+        database.close()
+        late = asyncio.create_task(database.run(lambda _: "late"))
+        return await asyncio.gather(*asked, late, return_exceptions=True)
+
+    *kept, late = asyncio.run(ask_and_close())
+    assert kept == ["kept"] * 3
+    assert isinstance(late, DatabaseClosed)
+
+
+class _Job:
+    def is_wanted(self) -> bool:
+        return True
+
+
+def test_a_command_that_comes_after_the_writer_is_refused() -> None:
+    refused: list[_Job] = []
+    waiting: Waiting[_Job] = Waiting(most=2, refuse=refused.extend)
+    before, after = [_Job() for _ in range(3)], _Job()
+    for job in before:
+        waiting.add(job)
+    waiting.end()
+    assert list(waiting.batches()) == [before[:2], before[2:]]
+    waiting.add(after)
+    assert refused == [after]
