@@ -31,11 +31,12 @@ from node.points.events import (
     CouponReserved,
     RulesAdopted,
 )
-from node.repairs import forgetting
+from node.repairs import forgetting, merging
 from node.repairs import service as repairs
 from node.repairs.events import (
     RepairClosed,
     RepairFollowed,
+    RepairMerged,
     RepairMoved,
     RepairOverdue,
     RepairRated,
@@ -64,7 +65,7 @@ from node.timebank.events import (
 def report_work(session: Session, clock: Clock, event: Event) -> None:
     """A task of a resolution becomes a repair, under the id that the council chose for it."""
     ticket, item = tasks.ticket_of(session, cast(WorkTicketAsked, event).ticket_id)
-    repairs.report(
+    reported = repairs.report(
         session,
         clock,
         key=ticket.id,
@@ -75,16 +76,18 @@ def report_work(session: Session, clock: Clock, event: Event) -> None:
         location=ticket.location,
         category=ticket.category,
     )
+    tasks.number_ticket(clock, ticket, number=reported.id)
 
 
 REACTIONS: Reactions = {
-    RepairReported: [counting.count_request, tasks.hear_reported],
+    RepairReported: [counting.count_request],
     RepairReportedFromOutside: [counting.count_request],
-    RepairClosed: [tasks.hear_closed],
+    RepairClosed: [tasks.hear_closed, merging.close_merged],
     RepairMoved: [telling.repair_moved],
     RepairFollowed: [telling.repair_followed],
+    RepairMerged: [telling.repair_merged],
     RepairOverdue: [telling.repair_overdue],
-    RepairReopened: [telling.repair_reopened, tasks.hear_reported],
+    RepairReopened: [telling.repair_reopened, tasks.hear_reopened, merging.reopen_merged],
     RepairRated: [points.award_for_repair],
     ExchangeRequested: [telling_hours.requested],
     ExchangeAccepted: [telling_hours.accepted],

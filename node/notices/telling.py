@@ -43,6 +43,10 @@ class Reopened(Repair, Protocol):
     turn: int
 
 
+class Merged(Repair, Protocol):
+    kept_id: int
+
+
 class Followed(Protocol):
     request_id: int
     key: UUID
@@ -124,6 +128,21 @@ def repair_followed(session: Session, clock: Clock, event: Event) -> None:
             kind="repair_followed",
             details={"number": followed.request_id},
             link=f"/repairs/{followed.request_id}",
+        )
+
+
+def repair_merged(session: Session, clock: Clock, event: Event) -> None:
+    """Reporter and followers hear under which number it goes on, and are led there."""
+    merged = cast(Merged, event)
+    for resident_id in sorted(_concerned(merged)):
+        service.tell(
+            session,
+            clock,
+            notice_id=derived_id("notice", "merged", merged.key, resident_id, merged.kept_id),
+            resident_id=resident_id,
+            kind="repair_merged",
+            details={"number": merged.request_id, "kept": merged.kept_id},
+            link=f"/repairs/{merged.kept_id}",
         )
 
 

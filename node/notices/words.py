@@ -20,6 +20,7 @@ def sentences() -> dict[str, str]:
         "repair_overdue": _("Repair #{number} is overdue and needs you now."),
         "repair_late": _("Repair #{number} is late. It was handed up to step {level}."),
         "repair_followed": _("A neighbour follows your repair #{number}: it concerns them too."),
+        "repair_merged": _("Repair #{number} goes on as #{kept}: both are about the same."),
         "hours_paid": _("{minutes} minutes of help were confirmed and paid."),
         "help_asked": _("A neighbour asks you for help. Please answer until {day}."),
         "help_offered": _("A neighbour offers you help. Please answer until {day}."),

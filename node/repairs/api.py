@@ -11,7 +11,16 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.orm import Session
 
 from node.kernel.errors import BadInput
-from node.repairs import following, open311, photo_api, plan_api, reading, rules, service
+from node.repairs import (
+    following,
+    merging_api,
+    open311,
+    photo_api,
+    plan_api,
+    reading,
+    rules,
+    service,
+)
 from node.repairs.access import WORKERS, must_own, must_see, whose
 from node.repairs.rules import Status
 from node.repairs.shapes import Rated, Repair, RepairPage, Similar, SimilarPage
@@ -251,5 +260,6 @@ routes = [
     unfollow,
     *photo_api.routes,
     *plan_api.routes,
+    *merging_api.routes,
     *open311.routes,
 ]

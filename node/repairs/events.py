@@ -91,6 +91,18 @@ class RepairReopened(Event):
 
 
 @dataclass(frozen=True)
+class RepairMerged(Event):
+    """It means the same as `kept_id`, which its reporter and followers follow from now on."""
+
+    request_id: int
+    key: UUID
+    reporter_id: UUID | None
+    follower_ids: tuple[UUID, ...]
+    category: str
+    kept_id: int
+
+
+@dataclass(frozen=True)
 class RepairFollowed(Event):
     """A neighbour said "me too"."""
 

@@ -18,6 +18,16 @@ class ServiceRequest(Base):
     __table_args__ = (
         CheckConstraint("rating BETWEEN 1 AND 5", name="service_request_rating"),
         CheckConstraint("level BETWEEN 0 AND 3", name="service_request_level"),
+        CheckConstraint(
+            "merged_into IS NULL OR (merged_into <> id AND status = 'completed')",
+            name="service_request_merged",
+        ),
+        Index(
+            "service_request_by_merged",
+            "merged_into",
+            sqlite_where=text("merged_into IS NOT NULL"),
+            postgresql_where=text("merged_into IS NOT NULL"),
+        ),
         Index("service_request_by_status", "status", "id"),
         Index("service_request_by_reporter", "reporter_id", "id"),
         Index("service_request_by_day", "created_at", "id"),
@@ -60,6 +70,7 @@ class ServiceRequest(Base):
     updated_at: Mapped[datetime]
     due_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]
+    merged_into: Mapped[int | None] = mapped_column(ForeignKey("service_request.id"))  # goes on as
 
 
 class StatusChange(Base):

@@ -33,6 +33,7 @@ HEADINGS = (
     "mean_rating",
     "reopened",
     "handed_up",
+    "merged",
 )
 
 
@@ -50,6 +51,7 @@ class Line:
     mean_rating: float | None
     reopened: int
     handed_up: int
+    merged: int  # reports that went on as another one; the other figures leave them out
 
     @property
     def overdue_percent(self) -> int:
@@ -79,7 +81,7 @@ class Month:
         return f"{self.year:04}-{self.month:02}"
 
 
-_Found = Row[int, str, datetime, datetime | None, datetime, int | None, int, int]
+_Found = Row[int, str, datetime, datetime | None, datetime, int | None, int, int, int | None]
 
 
 def report(session: Session, clock: Clock, *, year: int, month: int) -> Month:
@@ -124,6 +126,7 @@ def as_csv(month: Month) -> bytes:
                 _figure(line.mean_rating),
                 line.reopened,
                 line.handed_up,
+                line.merged,
             ]
         )
     return b"\xef\xbb\xbf" + out.getvalue().encode()
@@ -140,6 +143,7 @@ def _reported_in(session: Session, year: int, month: int) -> Sequence[_Found]:
         ServiceRequest.rating,
         ServiceRequest.reopenings,
         ServiceRequest.level,
+        ServiceRequest.merged_into,
     ).where(ServiceRequest.created_at >= first, ServiceRequest.created_at < end)
     return session.execute(query.order_by(ServiceRequest.id)).all()
 
@@ -148,20 +152,27 @@ def _of(rows: Iterable[_Found], category: str) -> list[_Found]:
     return [row for row in rows if row.category == category]
 
 
-def _line(category: str, rows: Sequence[_Found], before: Sequence[_Found], now: datetime) -> Line:
+def _line(category: str, found: Sequence[_Found], before: Sequence[_Found], now: datetime) -> Line:
+    rows = _goes_on(found)
     ratings = [row.rating for row in rows if row.rating is not None]
     return Line(
         category=category,
         reported=len(rows),
         completed=sum(row.completed_at is not None for row in rows),
         median_hours=_median_hours(rows),
-        median_hours_before=_median_hours(before),
+        median_hours_before=_median_hours(_goes_on(before)),
         overdue=sum((row.completed_at or now) > row.due_at for row in rows),
         ratings=len(ratings),
         mean_rating=statistics.fmean(ratings) if ratings else None,
         reopened=sum(row.reopenings > 0 for row in rows),
         handed_up=sum(row.level > 0 for row in rows),
+        merged=len(found) - len(rows),
     )
+
+
+def _goes_on(rows: Sequence[_Found]) -> list[_Found]:
+    """Without what was merged: one trouble is one, however many reported it."""
+    return [row for row in rows if row.merged_into is None]
 
 
 def _median_hours(rows: Sequence[_Found]) -> float | None:

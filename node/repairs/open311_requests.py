@@ -18,9 +18,10 @@ from node.repairs.access import STAFF
 from node.repairs.model import OutsideReport, ServiceRequest
 from node.repairs.open311_format import Listing
 from node.repairs.rules import Status
-from node.repairs.views import category_name, status_names
+from node.repairs.views import category_name, status_name
 from node.residents.rules import ACTING_ROLES
 from node.residents.service import Access
+from node.web.language import gettext as _
 
 SPAN = timedelta(days=90)
 REQUESTS_MAX = 1_000
@@ -225,7 +226,7 @@ def _shown(
     return {
         "service_request_id": str(one.id),
         "status": "closed" if one.status == Status.COMPLETED else "open",
-        "status_notes": (one.notes if has_all else None) or status_names()[Status(one.status)],
+        "status_notes": _notes(one, has_all=has_all),
         "service_name": category_name(one.category),
         "service_code": one.category,
         "description": one.description if has_all else None,
@@ -241,6 +242,14 @@ def _shown(
         "long": float(place.longitude) if place and place.longitude else None,
         "media_url": outside.media_url if outside is not None and has_all else None,
     }
+
+
+def _notes(one: ServiceRequest, *, has_all: bool) -> str:
+    """Where it stands: for whoever sees all of it the last note, or the number it goes on as."""
+    if one.merged_into is not None and has_all:
+        return _("Goes on as No. %(number)s") % {"number": one.merged_into}
+    plain = status_name(Status(one.status), is_merged=one.merged_into is not None)
+    return (one.notes if has_all else None) or plain
 
 
 def _reporter(holder: Access, account_id: str | None) -> UUID | None:

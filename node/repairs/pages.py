@@ -13,6 +13,8 @@ from node.repairs import (
     deadlines,
     desk,
     following,
+    merging,
+    merging_pages,
     photo_api,
     photos,
     plan,
@@ -220,7 +222,7 @@ def card(request: AnyRequest, session: Session, who: Caller) -> Card | None:
     found = service.requests(
         session, limit=CARD_LINES_MAX, reporter_id=who.subject, newest_first=True
     )
-    lines = [_line(one.title, names[Status(one.status)]) for one in found.requests]
+    lines = [_line(one.title, views.row(request, one).status) for one in found.requests]
     links = [Link("/repairs/new", _("Report a repair")), Link("/repairs", _("My requests"))]
     return Card(_("My repairs"), lines or [_("You have not reported anything.")], links)
 
@@ -252,12 +254,14 @@ def show_request(
             "photos": photos.photos_of(session, request_id) if sees_all else [],
             "follower_count": following.count(session, request_id),
             "team": team.name if team else "",
+            "merged": merging.merged_into(session, request_id) if who.has(*STAFF) else [],
         }
     may_work = who.has(*WORKERS)
     if may_work and not form.values:
         form.values = {"team": found.team or "", "assignee": found.assignee or ""}
     can_reopen = (
         found.completed_at is not None
+        and found.merged_into is None
         and house(request).clock.now() <= found.completed_at + rules.REOPEN_TIME
     )
     context = {
@@ -342,4 +346,5 @@ routes = [
     *desk.routes,
     *plan_pages.routes,
     *public.routes,
+    *merging_pages.routes,
 ]

@@ -20,13 +20,14 @@ OPEN = text("service_request.status <> 'completed'")  # literal: the partial ind
 
 @dataclass(frozen=True)
 class Standing:
-    """The community's repairs in figures."""
+    """The community's repairs in figures. What was merged counts once, as what it goes on as."""
 
     totals: dict[Status, int]
     overdue: int
     recent: int
     recent_completed: int
     recent_in_time: int
+    merged: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Public:
     due_at: datetime
     completed_at: datetime | None
     level: int
+    is_merged: bool
 
 
 def standing(session: Session, clock: Clock) -> Standing:
@@ -50,9 +52,14 @@ def standing(session: Session, clock: Clock) -> Standing:
         func.count(),
         func.count(ServiceRequest.completed_at),
         func.count().filter(ServiceRequest.completed_at <= ServiceRequest.due_at),
-    ).where(ServiceRequest.created_at >= since)
+    ).where(ServiceRequest.created_at >= since, ServiceRequest.merged_into.is_(None))
     reported, completed, in_time = session.execute(recent).one()
-    return Standing(service.totals(session), overdue(session, clock), reported, completed, in_time)
+    merged = session.scalars(
+        select(func.count()).where(ServiceRequest.merged_into.is_not(None))
+    ).one()
+    totals = service.totals(session)
+    totals[Status.COMPLETED] -= merged
+    return Standing(totals, overdue(session, clock), reported, completed, in_time, merged)
 
 
 def overdue(session: Session, clock: Clock, teams: Sequence[str] = ()) -> int:
@@ -84,6 +91,7 @@ def public(one: ServiceRequest) -> Public:
         one.due_at,
         one.completed_at,
         one.level,
+        one.merged_into is not None,
     )
 
 

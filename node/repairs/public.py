@@ -23,6 +23,7 @@ async def show_progress(request: AnyRequest) -> Response[str]:
         "rows": found.rows,
         "next_page": found.next,
         "status_names": views.status_names(),
+        "status_name": views.status_name,
         "level_names": views.level_names(),
         "category_name": views.category_name,
         "recent_days": progress.RECENT_DAYS,

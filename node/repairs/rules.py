@@ -115,6 +115,28 @@ class TooLateToReopen(DomainError):
     message = "A request can be reopened within {days} days. Please report it again."
 
 
+class MergedIntoItself(DomainError):
+    code = "repairs.merge_itself"
+    message = "#{id} cannot be merged into itself."
+
+
+class AlreadyMerged(DomainError):
+    code = "repairs.merged"
+    message = "#{id} was merged and goes on as #{kept}."
+
+
+class MergeCompleted(DomainError):
+    code = "repairs.merge_completed"
+    message = "#{id} is completed; only open requests can be merged."
+
+
+class MergeNotShared(DomainError):
+    code = "repairs.merge_not_shared"
+    message = (
+        "Only requests about shared places, or a resident's own about their home, can be merged."
+    )
+
+
 class UnknownRepair(DomainError):
     code = "repairs.not_found"
     message = "There is no service request with the number {id}."

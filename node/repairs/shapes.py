@@ -55,7 +55,10 @@ class AnyRequest(Protocol):
 
 
 class Repair(msgspec.Struct, rename="camel"):
-    """One request. `level`: 0, or how far up it was handed because it is overdue."""
+    """One request. `level`: 0, or how far up it was handed because it is overdue.
+
+    `mergedInto`: the number as which it goes on, because both mean the same.
+    """
 
     id: int
     title: str
@@ -78,6 +81,7 @@ class Repair(msgspec.Struct, rename="camel"):
     updated_at: datetime
     due_at: datetime
     completed_at: datetime | None
+    merged_into: int | None = None
 
 
 class RepairPage(msgspec.Struct):
@@ -125,11 +129,14 @@ class PhotoPage(msgspec.Struct):
 
 
 FIELDS = Repair.__struct_fields__
+_REPORTED = tuple(name for name in FIELDS if name != "merged_into")
 
 
 def repair(request: AnyRequest) -> Repair:
     """All of it, for its reporter and staff."""
-    return Repair(*[getattr(request, name) for name in FIELDS])
+    shown = Repair(*[getattr(request, name) for name in _REPORTED])
+    shown.merged_into = getattr(request, "merged_into", None)  # what was just reported has none
+    return shown
 
 
 def for_neighbour(request: AnyRequest) -> Repair:

@@ -38,7 +38,13 @@ def row(request: AnyRequest, one: ServiceRequest) -> Row:
     late = status != Status.COMPLETED and house(request).clock.now() > one.due_at
     steps = [(to, names[to]) for to in Status if to in STEPS[status]]
     level = level_names().get(Level(one.level), "")
-    return Row(one, status_names()[status], category_name(one.category), late, level, steps)
+    name = status_name(status, is_merged=one.merged_into is not None)
+    return Row(one, name, category_name(one.category), late, level, steps)
+
+
+def status_name(status: Status, *, is_merged: bool) -> str:
+    """Where a request stands, in the reader's language."""
+    return _("merged with another") if is_merged else status_names()[status]
 
 
 def status_names() -> dict[Status, str]:

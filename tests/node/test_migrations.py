@@ -17,7 +17,7 @@ from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.tables import ALL
 
-LATEST = "0010"
+LATEST = "0011"
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ OWNER = derived_id("matrix", "owner")
 OWNED: dict[str, object] = {
     "resident_id": OWNER,
     "request_id": 1,
+    "kept_id": 1,
     "pass_id": derived_id("matrix", "pass"),
     "gift_id": derived_id("matrix", "gift"),
     "reversal_id": derived_id("matrix", "reversal"),
