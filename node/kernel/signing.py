@@ -109,7 +109,10 @@ def _is_root_signed(public_key: bytes, root: bytes, signature: bytes) -> bool:
 
 def _is_signed(public_key: bytes, signed: bytes, signature: bytes) -> bool:
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, signed)
+        _key(public_key).verify(signature, signed)
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+_key = lru_cache(maxsize=1_024)(Ed25519PublicKey.from_public_bytes)  # a district's neighbours
