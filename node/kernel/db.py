@@ -45,6 +45,7 @@ QUEUE_MAX = 10_000  # commands waiting; more are refused as kernel.busy
 STOP_TIMEOUT_SECONDS = 30
 
 _MOMENT_LENGTH = len("2026-11-24 09:00:00.000000")
+_SECOND_LENGTH = len("2026-11-24 09:00:00")
 _IS_OPTIMISTIC = "linli.optimistic"
 
 log = structlog.get_logger()
@@ -80,7 +81,8 @@ def _as_text(value: datetime | None) -> str | None:
         return None
     assert value.tzinfo is not None, "a moment needs its time zone"
     utc = value if value.tzinfo is UTC else value.astimezone(UTC)
-    return utc.isoformat(" ", "microseconds")[:_MOMENT_LENGTH]
+    text = str(utc)  # half of what isoformat takes with its arguments; it leaves out a zero
+    return text[:_MOMENT_LENGTH] if utc.microsecond else text[:_SECOND_LENGTH] + ".000000"
 
 
 def _from_text(value: str | None) -> datetime | None:

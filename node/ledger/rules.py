@@ -35,7 +35,7 @@ def entry_hash(
     Hex digits, 64 of them. Legs are ordered by account, times are microseconds since 1970 UTC.
     """
     at_us = int(recorded_at.timestamp()) * 1_000_000 + recorded_at.microsecond
-    moved = ",".join(f'["{leg.account_id}",{leg.amount}]' for leg in sorted(legs))
+    moved = ",".join(sorted([f'["{_known(account)}",{amount}]' for account, amount in legs]))
     # Written out, since every entry comes by here; a test compares it with the json module's bytes.
     canonical = (
         f'{{"at_us":{at_us},"id":"{entry_id}","legs":[{moved}],"previous":"{previous_hash}",'
@@ -46,6 +46,7 @@ def entry_hash(
 
 
 _as_json = lru_cache(maxsize=1_024)(json.dumps)  # there are a few dozen reasons
+_known = lru_cache(maxsize=16_384)(UUID.__str__)  # accounts come again; as text they order as ids
 
 
 def _quoted(key: UUID | None) -> str:

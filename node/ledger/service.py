@@ -283,9 +283,10 @@ def _write(
     marks: tuple[str, UUID | None, UUID | None],
     is_covered: bool,
 ) -> int:
-    assert len(legs) >= 2, "an entry has at least two legs"
-    assert sum(leg.amount for leg in legs) == 0, "an entry sums to zero"
-    assert all(leg.amount for leg in legs), "a leg moves something"
+    amounts = [amount for _, amount in legs]
+    assert len(amounts) >= 2, "an entry has at least two legs"
+    assert sum(amounts) == 0, "an entry sums to zero"
+    assert all(amounts), "a leg moves something"
     _apply(session, entry_id, legs, is_covered=is_covered)
     head = _head(session)
     sequence, recorded_at = head.sequence + 1, clock.now()
@@ -311,18 +312,16 @@ def _write(
 
 
 def _apply(session: Session, entry_id: UUID, legs: Sequence[Leg], *, is_covered: bool) -> None:
-    accounts = {leg.account_id: _account(session, leg.account_id) for leg in legs}
-    if len(accounts) != len(legs):
+    moved = [(_account(session, account_id), amount) for account_id, amount in legs]
+    if len({id(account) for account, _ in moved}) != len(moved):  # kept: one row, one object
         raise SameAccount(entry=str(entry_id))
-    if len({account.unit for account in accounts.values()}) != 1:
+    if len({account.unit for account, _ in moved}) != 1:
         raise UnitsDiffer(entry=str(entry_id))
-    for leg in legs:
-        account = accounts[leg.account_id]
-        if leg.amount < 0 and not is_covered and account.available < -leg.amount:
-            raise _refusal(account, -leg.amount)
-    for leg in legs:
-        account = accounts[leg.account_id]
-        ACCOUNTS.change(session, account, balance=account.balance + leg.amount)
+    for account, amount in moved:
+        if amount < 0 and not is_covered and account.available < -amount:
+            raise _refusal(account, -amount)
+    for account, amount in moved:
+        ACCOUNTS.change(session, account, balance=account.balance + amount)
 
 
 def _refusal(account: AccountRow, needed: int) -> InsufficientBalance | LimitReached:

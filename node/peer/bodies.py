@@ -8,6 +8,7 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from node.exchange import messages as exchange
+from node.kernel.ids import read_id
 from node.kernel.messages import Body, Refusal, Sealed
 from node.settlement import messages as settlement
 from protos import peer_pb2 as pb
@@ -240,37 +241,37 @@ ENCODERS: dict[type[Body], Callable[[Any], tuple[str, Any]]] = {
 }
 
 DECODERS: dict[str, Callable[[Any], Body]] = {
-    "present_pass": lambda m: exchange.PresentPass(UUID(m.exchange_id), m.code),
+    "present_pass": lambda m: exchange.PresentPass(read_id(m.exchange_id), m.code),
     "request_capture": lambda m: exchange.RequestCapture(
-        UUID(m.exchange_id), UUID(m.pass_id), m.minutes
+        read_id(m.exchange_id), read_id(m.pass_id), m.minutes
     ),
-    "release_pass": lambda m: exchange.ReleasePass(UUID(m.exchange_id), UUID(m.pass_id)),
+    "release_pass": lambda m: exchange.ReleasePass(read_id(m.exchange_id), read_id(m.pass_id)),
     "pass_accepted": lambda m: exchange.PassAccepted(
-        UUID(m.exchange_id), UUID(m.pass_id), m.minutes_up_to, moment(m.capture_until)
+        read_id(m.exchange_id), read_id(m.pass_id), m.minutes_up_to, moment(m.capture_until)
     ),
     "receipt": lambda m: exchange.Receipt(
-        UUID(m.exchange_id),
-        UUID(m.pass_id),
+        read_id(m.exchange_id),
+        read_id(m.pass_id),
         home=m.home,
         host=m.host,
         minutes=m.minutes,
         captured_at=moment(m.captured_at),
     ),
-    "pass_released": lambda m: exchange.PassReleased(UUID(m.exchange_id)),
+    "pass_released": lambda m: exchange.PassReleased(read_id(m.exchange_id)),
     "pass": lambda m: exchange.PassSlip(
-        UUID(m.pass_id), m.host, m.minutes_up_to, moment(m.expires_at), m.code
+        read_id(m.pass_id), m.host, m.minutes_up_to, moment(m.expires_at), m.code
     ),
     "propose_statement": _propose,
     "statement_agreed": lambda m: settlement.StatementAgreed(
-        UUID(m.statement_id), m.creditor_signature
+        read_id(m.statement_id), m.creditor_signature
     ),
     "statement_differs": lambda m: settlement.StatementDiffers(
-        UUID(m.statement_id), tuple(UUID(bytes=one) for one in m.missing)
+        read_id(m.statement_id), tuple(UUID(bytes=one) for one in m.missing)
     ),
     "refusal": lambda m: Refusal(m.code, m.detail),
-    "gift_order": lambda m: exchange.GiftOrder(UUID(m.gift_id), m.code, m.minutes),
+    "gift_order": lambda m: exchange.GiftOrder(read_id(m.gift_id), m.code, m.minutes),
     "gift_accepted": lambda m: exchange.GiftAccepted(
-        UUID(m.gift_id), m.minutes, moment(m.accepted_at)
+        read_id(m.gift_id), m.minutes, moment(m.accepted_at)
     ),
     "ask_headroom": lambda _m: exchange.AskHeadroom(),
     "headroom": lambda m: exchange.Headroom(m.minutes, moment(m.at)),
@@ -278,22 +279,22 @@ DECODERS: dict[str, Callable[[Any], Body]] = {
     "offer_reversal": lambda m: exchange.OfferReversal(*_read_about_reversal(m)),
     "request_reversal": lambda m: exchange.RequestReversal(*_read_about_reversal(m)),
     "reversal_receipt": lambda m: exchange.ReversalReceipt(
-        UUID(m.reversal_id),
-        UUID(m.exchange_id),
+        read_id(m.reversal_id),
+        read_id(m.exchange_id),
         debtor=m.debtor,
         creditor=m.creditor,
         minutes=m.minutes,
         captured_at=moment(m.captured_at),
     ),
     "decline_reversal": lambda m: exchange.DeclineReversal(
-        UUID(m.reversal_id), UUID(m.exchange_id)
+        read_id(m.reversal_id), read_id(m.exchange_id)
     ),
     "open_dispute": lambda m: exchange.OpenDispute(
-        UUID(m.dispute_id), UUID(m.exchange_id), m.code, m.minutes
+        read_id(m.dispute_id), read_id(m.exchange_id), m.code, m.minutes
     ),
-    "answer_dispute": lambda m: exchange.AnswerDispute(UUID(m.dispute_id), m.code, m.minutes),
-    "judge_dispute": lambda m: exchange.JudgeDispute(UUID(m.dispute_id), m.minutes, m.is_agreed),
-    "noted": lambda m: exchange.Noted(UUID(m.about)),
+    "answer_dispute": lambda m: exchange.AnswerDispute(read_id(m.dispute_id), m.code, m.minutes),
+    "judge_dispute": lambda m: exchange.JudgeDispute(read_id(m.dispute_id), m.minutes, m.is_agreed),
+    "noted": lambda m: exchange.Noted(read_id(m.about)),
     "compare_receipts": lambda m: exchange.CompareReceipts(
         m.day, _read_summary(m.we_owe), _read_summary(m.you_owe)
     ),

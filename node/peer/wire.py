@@ -1,10 +1,9 @@
 """Message <-> domain value, both ways, nothing else. Generated classes stop here."""
 
-from uuid import UUID
-
 from google.protobuf.message import DecodeError
 
 from node.kernel.errors import DomainError
+from node.kernel.ids import read_id
 from node.kernel.messages import Envelope, Sealed
 from node.peer import bodies
 from node.peer.bodies import DECODERS, ENCODERS, moment, timestamp
@@ -39,12 +38,12 @@ def decode(payload: bytes, *, sealed: Sealed | None = None) -> Envelope:
         if field is None:
             raise Unreadable(problem="it has no body this version knows")
         return Envelope(
-            message_id=UUID(message.message_id),
+            message_id=read_id(message.message_id),
             sender=message.sender,
             recipient=message.recipient,
             sent_at=moment(message.sent_at),
             body=DECODERS[field](getattr(message, field)),
-            in_reply_to=UUID(message.in_reply_to) if message.in_reply_to else None,
+            in_reply_to=read_id(message.in_reply_to) if message.in_reply_to else None,
             sealed=sealed,
         )
     except (DecodeError, ValueError, OverflowError) as problem:

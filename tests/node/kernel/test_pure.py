@@ -1,6 +1,7 @@
 """Merkle trees, netting, ids, signatures: properties of the kernel's pure parts."""
 
-from datetime import timedelta
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from uuid import UUID
 
@@ -8,10 +9,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.dialects import sqlite
 
 from node.kernel import merkle, signing
 from node.kernel.clock import SystemClock, VirtualClock
-from node.kernel.ids import CODE_ALPHABET, derived_id, new_code, new_id
+from node.kernel.db import Moment
+from node.kernel.ids import CODE_ALPHABET, derived_id, id_of, new_code, new_id, read_id
 from node.kernel.netting import Claim, net_positions
 
 leaf_lists = st.lists(st.binary(max_size=40), min_size=1, max_size=33, unique=True)
@@ -93,8 +96,43 @@ def test_derived_ids_are_the_same_for_ever(parts: list[str]) -> None:
     assert derived_id(*parts) == derived_id(*parts) != derived_id(*parts, "more")
 
 
+@given(st.uuids())
+def test_an_id_made_the_short_way_is_an_id_like_any_other(known: UUID) -> None:
+    for made in (id_of(known.int), read_id(str(known)), read_id(known.hex), read_id(known.urn)):
+        assert made == known
+        assert (hash(made), str(made), made.bytes, made.is_safe) == (
+            hash(known),
+            str(known),
+            known.bytes,
+            known.is_safe,
+        )
+        assert pickle.loads(pickle.dumps(made)) == known  # noqa: S301 (our own)
+
+
+@pytest.mark.parametrize("text", ["", "x", "g" * 32, "{" + "1" * 31, "1" * 33, "-" * 32])
+def test_what_is_no_id_is_refused_as_the_class_does(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_id(text)
+    with pytest.raises(ValueError, match=r"."):
+        UUID(text)
+
+
 def test_a_derived_id_does_not_depend_on_the_machine() -> None:
     assert derived_id("pass", 1) == UUID("a6099c7a-fcae-5b19-baac-496933d5d60c")
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=8))])))
+def test_a_moment_is_kept_in_a_file_as_sqlalchemy_writes_it(moment: datetime) -> None:
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        return
+    to_file = Moment().bind_processor(sqlite.dialect())
+    from_file = Moment().result_processor(sqlite.dialect(), None)
+    assert to_file is not None
+    assert from_file is not None
+    assert to_file(moment) == utc.replace(tzinfo=None).isoformat(" ", "microseconds")
+    assert from_file(to_file(moment)) == moment
 
 
 def test_codes_are_read_aloud_without_doubt() -> None:
