@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.council import motions, rules
@@ -15,17 +15,13 @@ from node.council.rules import Step
 from node.kernel.errors import BadInput, IdReused, NotFound, WrongState
 from node.kernel.events import Event, record
 from node.kernel.ports import Clock
-from node.kernel.statements import Prepared
 
 PERCENT = 100
 CATEGORY = "other"  # what a ticket from the office is, until the repairs desk says more
 
-_ours: Select[Any] = select(WorkTicket.id).where(WorkTicket.id == bindparam("of_key"))
-_OURS = Prepared(_ours)
 
-
-class Reported(Protocol):
-    """What we need of an event such as RepairReported, RepairClosed or RepairReopened."""
+class Moved(Protocol):
+    """What we need of an event such as RepairClosed or RepairReopened."""
 
     key: UUID
     request_id: int
@@ -153,15 +149,19 @@ def ticket_of(session: Session, ticket_id: UUID) -> tuple[WorkTicket, WorkItem]:
     return ticket, session.get_one(WorkItem, ticket.item_id)
 
 
-def hear_reported(session: Session, clock: Clock, event: Event) -> None:
-    """A reaction: the repairs desk gave one of our tickets its number."""
-    reported = cast(Reported, event)
-    _hear(session, clock, reported, is_closed=False)
+def number_ticket(clock: Clock, ticket: WorkTicket, *, number: int) -> None:
+    """The repairs desk gave one of our tickets its number."""
+    ticket.number, ticket.is_closed, ticket.changed_at = number, False, clock.now()
+
+
+def hear_reopened(session: Session, clock: Clock, event: Event) -> None:
+    """A reaction: the work on one of our tickets is not done after all."""
+    _hear(session, clock, cast(Moved, event), is_closed=False)
 
 
 def hear_closed(session: Session, clock: Clock, event: Event) -> None:
     """A reaction: the work on one of our tickets is done."""
-    _hear(session, clock, cast(Reported, event), is_closed=True)
+    _hear(session, clock, cast(Moved, event), is_closed=True)
 
 
 def progress(session: Session, motion_id: UUID) -> list[Progress]:
@@ -177,14 +177,10 @@ def progress(session: Session, motion_id: UUID) -> list[Progress]:
     return [Progress(item, [one for one in tickets if one.item_id == item.id]) for item in items]
 
 
-def _hear(session: Session, clock: Clock, reported: Reported, *, is_closed: bool) -> None:
-    if session.new:
-        session.flush()
-    if not _OURS.rows(session.connection(), of_key=reported.key):
-        return  # as most requests are: asked of the driver, because every one comes by
-    ticket = session.get(WorkTicket, reported.key)
+def _hear(session: Session, clock: Clock, moved: Moved, *, is_closed: bool) -> None:
+    ticket = session.get(WorkTicket, moved.key)
     if ticket is not None:
-        ticket.number, ticket.is_closed = reported.request_id, is_closed
+        ticket.number, ticket.is_closed = moved.request_id, is_closed
         ticket.changed_at = clock.now()
 
 

@@ -1,20 +1,20 @@
 """Daily counts: what the node counts as requests come, and what an operator brings from before."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Table, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from node.forecast import rules
-from node.forecast.model import DailyCount, NoiseTerms, WeeklyRequests
+from node.forecast.model import NOISE_TERMS_ID, DailyCount, NoiseTerms, WeeklyRequests
 from node.forecast.panel import DayCount
 from node.kernel.events import Event
 from node.kernel.ports import Clock
-from node.kernel.statements import Prepared, insert_rows
+from node.kernel.rows import Rows
 
 DAILY_COUNT = cast(Table, DailyCount.__table__)
 WEEKLY_REQUESTS = cast(Table, WeeklyRequests.__table__)
@@ -22,24 +22,36 @@ INSERT_ROWS = 5_000
 REMEMBERED_DAYS = 14  # of who reported how much: a week that is over needs no limit any more
 
 
-_days, _weeks = DAILY_COUNT.c, WEEKLY_REQUESTS.c
-_their_week = (
-    _weeks.resident_id == bindparam("of_resident"),
-    _weeks.week == bindparam("in_week"),
-)
-_limit: Select[Any] = select(NoiseTerms.weekly_limit)
-_entered: Select[Any] = select(_weeks.entered).where(*_their_week)
-_LIMIT, _ENTERED = Prepared(_limit), Prepared(_entered)
-_ENTER = Prepared(
-    update(WEEKLY_REQUESTS)
-    .where(*_their_week, _weeks.entered < bindparam("most"))
-    .values(entered=_weeks.entered + 1)
-)
-_MORE = Prepared(
-    update(DAILY_COUNT)
-    .where(_days.date == bindparam("on_day"), _days.category == bindparam("of_category"))
-    .values(count=_days.count + 1, over_limit=_days.over_limit + bindparam("over"))
-)
+@dataclass
+class Day:
+    """A row of DailyCount in the writer's memory."""
+
+    date: date
+    category: str
+    count: int
+    over_limit: int
+
+
+@dataclass
+class Week:
+    """A row of WeeklyRequests in the writer's memory."""
+
+    resident_id: UUID
+    week: date
+    entered: int
+
+
+@dataclass
+class Terms:
+    """What of NoiseTerms counting needs."""
+
+    id: int
+    weekly_limit: int
+
+
+DAYS = Rows(DAILY_COUNT, Day)
+WEEKS = Rows(WEEKLY_REQUESTS, Week)
+TERMS = Rows(cast(Table, NoiseTerms.__table__), Terms)
 
 
 class Reported(Protocol):
@@ -57,16 +69,16 @@ def count_request(session: Session, _clock: Clock, event: Event) -> None:
     what leaves by more than the limit says.
     """
     reported = cast(Reported, event)
-    if session.new or session.dirty:
-        session.flush()
-    connection, day = session.connection(), rules.local_day(reported.reported_at)
-    over = 0 if _enters(connection, reported.reporter_id, day) else 1
-    if _add(connection, day, reported.category, over):
-        return
-    category = _counted_as(session, reported.category)
-    if not _add(connection, day, category, over):
-        row = {"date": day, "category": category, "count": 1, "over_limit": over}
-        insert_rows(connection, DAILY_COUNT, [row])
+    date, category = rules.local_day(reported.reported_at), reported.category
+    over = 0 if _enters(session, reported.reporter_id, date) else 1
+    day = DAYS.get(session, (date, category))
+    if day is None:
+        category = _counted_as(session, category)
+        day = DAYS.get(session, (date, category))
+    if day is None:
+        DAYS.add(session, date=date, category=category, count=1, over_limit=over)
+    else:
+        DAYS.change(session, day, count=day.count + 1, over_limit=day.over_limit + over)
 
 
 def import_history(session: Session, rows: Iterable[DayCount]) -> int:
@@ -100,22 +112,16 @@ def forget_weeks(session: Session, today: date) -> None:
     session.execute(delete(WeeklyRequests).where(past))
 
 
-def _add(connection: Connection, day: date, category: str, over: int) -> bool:
-    """One more of this category on this day, if there is a row for it."""
-    return bool(_MORE.change(connection, on_day=day, of_category=category, over=over))
-
-
-def _enters(connection: Connection, resident_id: UUID, day: date) -> bool:
+def _enters(session: Session, resident_id: UUID, day: date) -> bool:
     """Whether this request is among the first few of the resident's week; it is then counted."""
-    found = _LIMIT.rows(connection)
-    limit = found[0][0] if found else rules.WEEKLY_LIMIT
-    who = {"of_resident": resident_id, "in_week": day - timedelta(days=day.weekday())}
-    if _ENTER.change(connection, **who, most=limit):
+    terms, monday = TERMS.get(session, NOISE_TERMS_ID), day - timedelta(days=day.weekday())
+    week = WEEKS.get(session, (resident_id, monday))
+    if week is None:
+        WEEKS.add(session, resident_id=resident_id, week=monday, entered=1)
         return True
-    if _ENTERED.rows(connection, **who):
+    if week.entered >= (terms.weekly_limit if terms else rules.WEEKLY_LIMIT):
         return False
-    row = {"resident_id": resident_id, "week": who["in_week"], "entered": 1}
-    insert_rows(connection, WEEKLY_REQUESTS, [row])
+    WEEKS.change(session, week, entered=week.entered + 1)
     return True
 
 

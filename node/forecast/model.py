@@ -30,6 +30,9 @@ class WeeklyRequests(Base):
     entered: Mapped[int]
 
 
+NOISE_TERMS_ID = 1  # of the one row there may be
+
+
 class NoiseTerms(Base):
     """How counts are noised, fixed before the first cell is drawn. Append-only, one row."""
 

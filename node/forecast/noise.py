@@ -23,7 +23,13 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from node.forecast import rules
-from node.forecast.model import CountedSpan, DailyCount, NoisedCell, NoiseTerms
+from node.forecast.model import (
+    NOISE_TERMS_ID,
+    CountedSpan,
+    DailyCount,
+    NoisedCell,
+    NoiseTerms,
+)
 from node.kernel.ports import Clock
 
 Below = Callable[[int], int]
@@ -69,7 +75,7 @@ def declare(
     if known is None:
         session.add(
             NoiseTerms(
-                id=1,
+                id=NOISE_TERMS_ID,
                 epsilon=str(terms.epsilon),
                 weekly_limit=terms.weekly_limit,
                 categories=json.dumps(terms.categories, ensure_ascii=False),
@@ -84,7 +90,7 @@ def declare(
 
 def known_terms(session: Session) -> Terms | None:
     """The terms in force; None before anything was declared."""
-    row = session.get(NoiseTerms, 1)
+    row = session.get(NoiseTerms, NOISE_TERMS_ID)
     if row is None:
         return None
     return Terms(Fraction(row.epsilon), row.weekly_limit, tuple(json.loads(row.categories)))

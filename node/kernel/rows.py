@@ -10,6 +10,7 @@ because a database has one writer at a time (db.py).
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Column, Connection, Engine, Table, event, select
@@ -67,18 +68,20 @@ class _Kept:
 class Rows(Generic[R]):
     """One table's rows by primary key (or another unique `key`), as `record` objects.
 
-    `record` is a dataclass whose fields have the columns' names, the key's first.
+    `record` is a dataclass whose fields have the columns' names, the key's first. A key of several
+    columns is a tuple.
     """
 
     def __init__(self, table: Table, record: type[R], *, key: Column[Any] | None = None) -> None:
-        [self._key] = table.primary_key.columns if key is None else [key]
+        self._key = list(table.primary_key.columns) if key is None else [key]
+        self._key_of = attrgetter(*[one.name for one in self._key])
         self.table = table
         self._record: Any = record
         self._names = tuple(one.name for one in fields(record))  # type: ignore[arg-type]  # a dataclass
         self._is_name = frozenset(self._names)
         columns = [table.c[name] for name in self._names]
-        assert columns[0] is self._key, "the key comes first"
-        self._lookup = Lookup(select(*columns), self._key)
+        assert columns[: len(self._key)] == self._key, "the key comes first"
+        self._lookup = Lookup(select(*columns), *self._key)
 
     def load(self, session: Session, keys: Iterable[Any]) -> None:
         """Read these rows in one go; `get` finds them without a statement."""
@@ -90,7 +93,8 @@ class Rows(Generic[R]):
             found = self._lookup.many(kept.connection, missing)
             known.read |= dict.fromkeys(missing)
             for values in found:
-                self._keep(known, self._record(*values), values[0])
+                row = self._record(*values)
+                self._keep(known, row, self._key_of(row))
 
     def get(self, session: Session, key: Any) -> R | None:
         """The row as this transaction sees it; None where there is none."""
@@ -104,17 +108,21 @@ class Rows(Generic[R]):
         kept = _kept_of(session)
         known, place = kept.of(self), id(row)
         assert place in known.current, "another statement changed the table since: read again"
-        for name, value in values.items():
+        for name in values:
             if name in self._is_name:
-                setattr(row, name, value)
-        known.changed.setdefault(place, {}).update(values)
+                setattr(row, name, values[name])
+        changed = known.changed.get(place)
+        if changed is None:
+            known.changed[place] = values
+        else:
+            changed.update(values)
         kept.is_changed = True
 
     def add(self, session: Session, **values: Any) -> None:
         """A new row; the columns that `record` leaves out may be given too."""
         add(session, self.table, values)
-        row = self._record(*[values.get(name) for name in self._names])
-        self._keep(_kept_of(session).of(self), row, values[self._key.name])
+        row = self._record(*map(values.get, self._names))
+        self._keep(_kept_of(session).of(self), row, self._key_of(row))
 
     def _read(self, kept: _Kept, key: Any) -> R | None:
         known = kept.of(self)
@@ -131,9 +139,11 @@ class Rows(Generic[R]):
     def _write(self, connection: Connection, known: _Table) -> None:
         changed, known.changed = known.changed, {}
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        names_of_key = [column.name for column in self._key]
         for place, values in changed.items():
-            names = tuple(values)
-            values[self._key.name] = getattr(known.current[place], self._key.name)
+            names, row = tuple(values), known.current[place]
+            for name in names_of_key:
+                values[name] = getattr(row, name)
             alike.setdefault(names, []).append(values)
         for rows in alike.values():
             update_rows(connection, self.table, self._key, rows)
@@ -256,5 +266,5 @@ def _depth(table: Table) -> int:
 
 
 def _write_orm(session: Session) -> None:
-    if session.new or session.dirty:
+    if session.new or (session.identity_map and session.dirty):  # the second is a dear question
         session.flush()

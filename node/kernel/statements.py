@@ -15,7 +15,20 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, Connection, Select, Table, Update, Uuid, any_, bindparam
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    Connection,
+    Select,
+    Table,
+    Update,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import String, TypeEngine
 
@@ -64,26 +77,35 @@ class Prepared:
 
 
 class Lookup:
-    """Rows by a unique key: one, or many at once."""
+    """Rows by a unique key of one column or several (then a tuple): one, or many at once."""
 
-    def __init__(self, statement: Select[Any], key: Column[Any]) -> None:
-        keys = bindparam(KEY, type_=ARRAY(key.type))
-        self._one = Prepared(statement.where(key == bindparam(KEY)))
-        self._array = Prepared(statement.where(key == any_(keys)))
+    def __init__(self, statement: Select[Any], *key: Column[Any]) -> None:
+        self._names = [f"{KEY}_{place}" for place in range(len(key))]
+        named = list(zip(key, self._names, strict=True))
+        arrays = [bindparam(name, type_=ARRAY(column.type)) for column, name in named]
+        given = select(*map(func.unnest, arrays))
+        among = key[0] == any_(arrays[0]) if len(key) == 1 else tuple_(*key).in_(given)
+        self._one = Prepared(statement.where(*[one == bindparam(name) for one, name in named]))
+        self._array = Prepared(statement.where(among))
 
     def one(self, connection: Connection, key: Any, /, **values: Any) -> tuple[Any, ...] | None:
         """The row with this key, if there is one."""
-        found = self._one.rows(connection, **values, **{KEY: key})
+        parts = (key,) if len(self._names) == 1 else key
+        found = self._one.rows(connection, **values, **dict(zip(self._names, parts, strict=True)))
         return found[0] if found else None
 
     def many(self, connection: Connection, keys: Sequence[Any], /, **values: Any) -> Found:
         """The rows that there are, in any order."""
+        if not keys:
+            return []
+        parts = [keys] if len(self._names) == 1 else list(zip(*keys, strict=True))
+        columns = dict(zip(self._names, map(list, parts), strict=True))
         if connection.dialect.name == POSTGRESQL:
-            return self._array.rows(connection, **values, **{KEY: list(keys)})
+            return self._array.rows(connection, **values, **columns)
         compiled, found = self._one.compiled(connection), []
         cursor = connection.connection.cursor()
         try:
-            for bound in compiled.bound_to_each(keys, values):
+            for bound in compiled.bound_to_each(columns, values):
                 cursor.execute(compiled.sql, bound)
                 if (row := cursor.fetchone()) is not None:
                     found.append(row)
@@ -122,13 +144,16 @@ class _Compiled:
         ]
         return [value for _, value in pairs] if self._is_positional else dict(pairs)
 
-    def bound_to_each(self, keys: Sequence[Any], values: Values) -> Iterable[Sequence[Any]]:
-        """`bound` for one key after the other, whose place is the last."""
-        *_, (last, _, convert) = self._parameters
+    def bound_to_each(
+        self, columns: Mapping[str, Sequence[Any]], values: Values
+    ) -> Iterable[Sequence[Any]]:
+        """`bound` for one key after the other; the columns of the keys are compared last."""
         assert self._is_positional, "a database without round trips takes values by their place"
-        assert last == KEY, "the key is compared last"
-        before = self.bound({**values, KEY: keys[0]})[:-1] if keys else []
-        return [(*before, key) for key in _converted(keys, convert)]
+        before, last = self._parameters[: -len(columns)], self._parameters[-len(columns) :]
+        assert [name for name, _, _ in last] == list(columns), "the key is compared last"
+        given = [_one(values.get(name, own), convert) for name, own, convert in before]
+        converted = [_converted(columns[name], convert) for name, _, convert in last]
+        return [(*given, *key) for key in zip(*converted, strict=True)]
 
     def read(self, rows: Iterable[Sequence[Any]]) -> Found:
         """Rows as Python knows them."""
@@ -152,31 +177,29 @@ def in_one_go(connection: Connection) -> AbstractContextManager[Any]:
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """New rows, which all name the same columns; other columns get their default."""
     assert all(len(row) == len(rows[0]) for row in rows), "one table's rows name the same columns"
-    _many(table, tuple(rows[0]), None, connection.dialect).run(connection, rows)
+    _many(table, tuple(rows[0]), 0, connection.dialect).run(connection, rows)
 
 
 def update_rows(
-    connection: Connection, table: Table, key: Column[Any], rows: Sequence[Values]
+    connection: Connection, table: Table, key: Sequence[Column[Any]], rows: Sequence[Values]
 ) -> None:
-    """New values for the rows with these keys; all name the same columns, `key` the last."""
-    _many(table, tuple(rows[0]), key, connection.dialect).run(connection, rows)
+    """New values for the rows with these keys; all name the same columns, the key's the last."""
+    _many(table, tuple(rows[0]), len(key), connection.dialect).run(connection, rows)
 
 
 class _Many:
-    """An INSERT, or an UPDATE by key, of many rows at once."""
+    """An INSERT (no column is a key), or an UPDATE by the last columns, of many rows at once."""
 
-    def __init__(
-        self, table: Table, names: tuple[str, ...], key: Column[Any] | None, dialect: Dialect
-    ) -> None:
+    def __init__(self, table: Table, names: tuple[str, ...], keys: int, dialect: Dialect) -> None:
         given = [table.c[name] for name in names]
-        others = [one for one in table.c if key is None and one.name not in names]
+        others = [one for one in table.c if not keys and one.name not in names]
         own = [one for one in others if one.default is not None]
         self._values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         self._given = [_to_driver(one.type, dialect) for one in given]
         self._own = [_one(_own(one), _to_driver(one.type, dialect)) for one in own]
         self._is_array = dialect.name == POSTGRESQL
         write = _in_arrays if self._is_array else _row_by_row
-        self._sql = write(table, [*given, *own], key, dialect)
+        self._sql = write(table, [*given, *own], keys, dialect)
 
     def run(self, connection: Connection, rows: Sequence[Values]) -> None:
         # Column by column, so that most of the work is done by zip and itemgetter, in C.
@@ -198,37 +221,35 @@ class _Many:
 
 
 @lru_cache(maxsize=1_024)
-def _many(table: Table, names: tuple[str, ...], key: Column[Any] | None, dialect: Dialect) -> _Many:
-    return _Many(table, names, key, dialect)
+def _many(table: Table, names: tuple[str, ...], keys: int, dialect: Dialect) -> _Many:
+    return _Many(table, names, keys, dialect)
 
 
-def _row_by_row(
-    table: Table, columns: Sequence[Column[Any]], key: Column[Any] | None, dialect: Dialect
-) -> str:
+def _row_by_row(table: Table, columns: Sequence[Column[Any]], keys: int, dialect: Dialect) -> str:
     """For `executemany`, which SQLite's driver repeats in C."""
     quote = dialect.identifier_preparer
     name, names = quote.format_table(table), [quote.quote(one.name) for one in columns]
-    if key is None:
+    if not keys:
         marks = ", ".join("?" for _ in names)
         return f"INSERT INTO {name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 (our names)
-    changes = ", ".join(f"{one} = ?" for one in names[:-1])
-    return f"UPDATE {name} SET {changes} WHERE {names[-1]} = ?"  # noqa: S608 (our names)
+    changes = ", ".join(f"{one} = ?" for one in names[:-keys])
+    found = " AND ".join(f"{one} = ?" for one in names[-keys:])
+    return f"UPDATE {name} SET {changes} WHERE {found}"  # noqa: S608 (our names)
 
 
-def _in_arrays(
-    table: Table, columns: Sequence[Column[Any]], key: Column[Any] | None, dialect: Dialect
-) -> str:
+def _in_arrays(table: Table, columns: Sequence[Column[Any]], keys: int, dialect: Dialect) -> str:
     """An array for each column: one round trip, and one plan, however many rows."""
     quote = dialect.identifier_preparer
     name, names = quote.format_table(table), [quote.quote(one.name) for one in columns]
     arrays = ", ".join(f"%s::{one.type.compile(dialect)}[]" for one in columns)
     listed = ", ".join(names)
-    if key is None:
+    if not keys:
         return f"INSERT INTO {name} ({listed}) SELECT * FROM unnest({arrays})"  # noqa: S608
-    changes = ", ".join(f"{one} = given.{one}" for one in names[:-1])
+    changes = ", ".join(f"{one} = given.{one}" for one in names[:-keys])
+    found = " AND ".join(f"{name}.{one} = given.{one}" for one in names[-keys:])
     return (
         f"UPDATE {name} SET {changes} FROM unnest({arrays}) AS given ({listed}) "  # noqa: S608
-        f"WHERE {name}.{names[-1]} = given.{names[-1]}"
+        f"WHERE {found}"
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from node.kernel.errors import BadInput
 from node.repairs import (
     following,
+    kept,
     merging_api,
     open311,
     photo_api,
@@ -85,7 +86,8 @@ async def report(request: AnyRequest, data: JSONBody[ReportBody]) -> Repair:
             )
         )
 
-    return await node.database.run(command)
+    needs = ((kept.REQUESTS, key), (kept.HOMES, reporter_id))
+    return await node.database.run(command, needs=needs)
 
 
 @get("/api/repairs")

@@ -76,6 +76,7 @@ NUMBER_MAX = 2**63 - 1  # of a request, as databases count
 LOCAL_TIME = timezone(timedelta(hours=8), "Asia/Shanghai")  # a month begins here at midnight
 YEAR_MIN, YEAR_MAX = 2000, 2200
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 _CATEGORY = re.compile(r"[^\W_][\w \-/&.]{0,59}")  # what a community's own history may bring
 
@@ -193,7 +194,7 @@ def check_text(field: str, text: str | None, *, most: int) -> str | None:
 
 def _is_storable(text: str) -> bool:
     """Databases take neither NUL nor half a surrogate pair."""
-    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return _UNSTORABLE.search(text) is None
 
 
 def check_rating(rating: int) -> None:

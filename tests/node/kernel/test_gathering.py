@@ -22,42 +22,39 @@ def database(tmp_path: Path) -> Iterator[Database]:
     made.close()
 
 
-def test_commands_of_one_moment_are_one_commit(database: Database) -> None:
-    commits: list[None] = []
-    database.on_commit(lambda: commits.append(None))
-
-    async def ask(number: int) -> int:
+def test_commands_of_one_moment_are_one_batch(database: Database) -> None:
+    async def ask() -> Session:
         await asyncio.sleep(0)  # each a task of its own, as requests are
-        return await database.run(lambda _session: number)
+        return await database.run(lambda session: session)
 
-    async def ask_all() -> list[int]:
-        return await asyncio.gather(*map(ask, range(TOGETHER)))
+    async def ask_all() -> list[Session]:
+        return await asyncio.gather(*[ask() for _ in range(TOGETHER)])
 
-    assert asyncio.run(ask_all()) == list(range(TOGETHER))
-    assert len(commits) == 1
+    assert len(set(asyncio.run(ask_all()))) == 1, "one session, so one transaction"
 
 
 def test_what_comes_while_the_writer_works_is_its_next_batch(database: Database) -> None:
-    commits: list[None] = []
-    database.on_commit(lambda: commits.append(None))
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(_session: Session) -> None:
+    def slow(session: Session) -> Session:
         begun.set()
         assert go_on.wait(10)
+        return session
 
-    async def ask_all() -> None:
+    async def ask_all() -> list[Session]:
         first = asyncio.create_task(database.run(slow))
         await asyncio.to_thread(begun.wait, 10)
-        others = [asyncio.create_task(database.run(lambda _: None)) for _ in range(TOGETHER)]
-        for _ in range(TOGETHER):
+        others = []
+        for _ in range(TOGETHER):  # one in each turn of the loop
+            others.append(asyncio.create_task(database.run(lambda session: session)))
             await asyncio.sleep(0)
         assert not any(one.done() for one in others)
         go_on.set()
-        await asyncio.gather(first, *others)
+        return await asyncio.gather(first, *others)
 
-    asyncio.run(ask_all())
-    assert len(commits) == 2
+    first, *others = asyncio.run(ask_all())
+    assert len(set(others)) == 1
+    assert first not in others
 
 
 def test_each_loop_gets_its_answers(database: Database) -> None:

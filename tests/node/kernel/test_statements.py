@@ -110,7 +110,7 @@ def test_many_rows_change_each_to_its_own_values(database: Database) -> None:
 
     def command(session: Session) -> None:
         insert_rows(session.connection(), THING, [FULL, {name: EMPTY[name] for name in FULL}])
-        update_rows(session.connection(), THING, THING.c.id, changes)
+        update_rows(session.connection(), THING, [THING.c.id], changes)
 
     database.do(command)
     expected = [FULL | changes[0], EMPTY | changes[1]]
@@ -161,3 +161,21 @@ def test_the_writer_goes_on_when_its_connection_is_lost(database: Database) -> N
     under.close()
     database.do(lambda session: insert_rows(session.connection(), THING, [FULL]))
     assert list(stored(database)) == [FULL["id"]]
+
+
+def test_a_key_may_be_of_several_columns(database: Database) -> None:
+    lookup = Lookup(select(THING), THING.c.colour, THING.c.count)
+    keys = [("blue", 3), ("red", 3), ("red", 2**31 - 1), ("blue", 4)]
+    changes = [{"is_there": False, "colour": "blue", "count": 3}]
+    changes.append({"is_there": False, "colour": "blue", "count": 2**31 - 1})
+
+    def command(session: Session) -> list[Any]:
+        connection = session.connection()
+        insert_rows(connection, THING, [FULL, {name: EMPTY[name] for name in FULL} | {"count": 3}])
+        update_rows(connection, THING, [THING.c.colour, THING.c.count], changes)
+        assert lookup.one(connection, keys[1]) is None
+        assert lookup.one(connection, keys[0]) is not None
+        return lookup.many(connection, keys)
+
+    found = {row[0]: row[THING.c.keys().index("is_there")] for row in database.do(command)}
+    assert found == {FULL["id"]: True, EMPTY["id"]: False}
