@@ -6,7 +6,7 @@ whether the node serves or not. No names of residents, no free text.
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from node.notices import service as notices
 from node.outbox.left import OFFICE
 from node.outbox.model import DEPARTURE, OUTBOX, OutboxState
 from node.settlement import alarms
+from node.settlement.alarms import Words
 
 DISK_BYTES_MIN = 1_000_000_000
 BACKUP_AGE_MAX = timedelta(days=2)
@@ -39,11 +40,15 @@ class Health:
     name: str
     is_well: bool | None
     message: str  # English, for `_()`; its places are filled from `details`
-    details: dict[str, str | int]
+    details: Mapping[str, str | int | Words]
 
     @property
     def sentence(self) -> str:
-        return self.message.format(**self.details)
+        return self.said()
+
+    def said(self, translate: Callable[[str], str] = str) -> str:
+        """The sentence in English, or as `translate` has it."""
+        return Words(self.message, self.details).said(translate)
 
 
 class Place(NamedTuple):
@@ -181,8 +186,10 @@ def _chain(session: Session, place: Place) -> Iterator[Health]:
         return
     raised = alarms.current(session)
     for row in raised:
-        details = _d(alarm=row.kind, detail=row.detail, since=row.since.isoformat())
-        yield Health("chain", False, alarms.SENTENCES[alarms.Alarm(row.kind)], details)
+        said, about = alarms.words(row), alarms.figures_of(row)
+        named = {name: about[name] for name in ("code", "round") if name in about}
+        details = {"alarm": row.kind, "since": row.since.isoformat(), **named, **said.places}
+        yield Health("chain", False, said.message, details)
     if not raised:
         yield Health("chain", True, "The chain raises no alarm about this community.", {})
 
@@ -191,14 +198,20 @@ def _hours(age: timedelta) -> int:
     return max(0, int(age.total_seconds() // 3600))
 
 
-def _d(**details: str | int) -> dict[str, str | int]:
+def _d(**details: str | int) -> Mapping[str, str | int]:
     return details
+
+
+def _plain(one: Health) -> dict[str, str | int]:
+    """What fills its places, as programs read it: figures, and words in English."""
+    places = one.details.items()
+    return {name: value.said() if isinstance(value, Words) else value for name, value in places}
 
 
 def as_json(found: list[Health]) -> dict[str, object]:
     """For programs: whether all is well, and each check."""
     lines = [
-        {"check": one.name, "is_well": one.is_well, "sentence": one.sentence, **one.details}
+        {"check": one.name, "is_well": one.is_well, "sentence": one.sentence, **_plain(one)}
         for one in found
     ]
     return {"is_well": all(one.is_well is not False for one in found), "checks": lines}

@@ -45,7 +45,7 @@ def look(request: AnyRequest) -> tuple[list[Health], dict[str, int]]:
 async def show(request: AnyRequest) -> Response[str]:
     """Is all well?"""
     found, _figures = look(request)
-    lines = [(one, _(one.message).format(**one.details)) for one in found]
+    lines = [(one, one.said(_)) for one in found]
     is_well = all(one.is_well is not False for one in found)
     return page(request, "health/health.html", lines=lines, is_well=is_well, names=names())
 

@@ -77,7 +77,7 @@ class ChainAlarm(Base):
 
     __tablename__ = "chain_alarm"
     kind: Mapped[str] = mapped_column(primary_key=True)
-    detail: Mapped[str]  # ids, addresses and figures
+    detail: Mapped[str]  # JSON: codes, ids, addresses and figures; their words are made when read
     since: Mapped[datetime]
 
 

@@ -83,7 +83,7 @@ class SettlementRounds:
         """Check the batch against our books, sign it, store it; raises BatchWrong."""
         batch, chain = proposal.batch, self._chain()
         if chain is None:
-            raise rules.BatchWrong(problem="no chain is configured here")
+            raise rules.BatchWrong("no_chain")
         with self._database.read() as session:
             if (known := session.get(Batch, batch.round_id)) is not None:
                 return known.signature
@@ -135,7 +135,7 @@ class SettlementRounds:
     def _deltas(self, entries: tuple[BatchEntry, ...]) -> dict[str, int]:
         names = {member.number: member.community for member in self._directory().members}
         if unknown := [entry.community for entry in entries if entry.community not in names]:
-            raise rules.BatchWrong(problem=f"it names a community {unknown[0]} nobody knows")
+            raise rules.BatchWrong("unknown_community", number=unknown[0])
         return {names[entry.community]: entry.delta_minutes for entry in entries}
 
     async def _check_entry(
@@ -147,6 +147,6 @@ class SettlementRounds:
             position = await asyncio.to_thread(chain.position, own.community)
             if position.sequence != own.sequence:
                 raise rules.BatchWrong(
-                    problem=f"our next sequence is {position.sequence}, it says {own.sequence}"
+                    "wrong_sequence", expected=position.sequence, found=own.sequence
                 )
         return own

@@ -15,9 +15,30 @@ class StatementWrong(DomainError):
     message = "The statement {statement} is wrong: {problem}"
 
 
+WRONG = {
+    "wrong_root": "its Merkle root is not that of its statements",
+    "statement_twice": "it has a statement twice",
+    "statement_about_nothing": "it has a statement about nothing",
+    "wrong_figures": "its figures are not what its statements net to",
+    "statement_not_ours": "statement {statement} is not ours",
+    "statement_in_another_state": "statement {statement} is already {state}",
+    "unknown_community": "it names a community {number} nobody knows",
+    "wrong_sequence": "our next sequence is {expected}, it says {found}",
+    "no_chain": "no chain is configured here",
+    "chain_has_another": "the chain has another one under the id of the one we signed",
+    "office_shows_another": "the office shows another one than the chain has",
+}
+"""What can be wrong with a batch: a stable code, and its words, which pages translate."""
+
+
 class BatchWrong(DomainError):
     code = "settlement.batch_wrong"
     message = "The office's batch is not signed: {problem}"
+
+    def __init__(self, reason: str, **figures: str | int) -> None:
+        """`reason` is a code of WRONG, `figures` what its words have places for."""
+        problem = WRONG[reason].format(**figures)
+        super().__init__(problem=problem, reason=reason, **figures)
 
 
 def check_batch(
@@ -29,14 +50,14 @@ def check_batch(
 ) -> None:
     """Raises BatchWrong unless `deltas` (minutes by community) is what these statements net to."""
     if merkle.root(payloads) != root:
-        raise BatchWrong(problem="its Merkle root is not that of its statements")
+        raise BatchWrong("wrong_root")
     if len({content.statement_id for content in contents}) != len(contents):
-        raise BatchWrong(problem="it has a statement twice")
+        raise BatchWrong("statement_twice")
     if any(one.minutes <= 0 or one.debtor == one.creditor for one in contents):
-        raise BatchWrong(problem="it has a statement about nothing")
+        raise BatchWrong("statement_about_nothing")
     expected = net_positions(claims(contents))
     if expected != dict(sorted(deltas.items())):
-        raise BatchWrong(problem="its figures are not what its statements net to")
+        raise BatchWrong("wrong_figures")
 
 
 def claims(contents: Iterable[StatementContent]) -> list[Claim]:

@@ -197,9 +197,11 @@ def own_statements(
             continue
         known = session.get(Statement, content.statement_id)
         if known is None or known.payload != payload:
-            raise rules.BatchWrong(problem=f"statement {content.statement_id} is not ours")
+            raise rules.BatchWrong("statement_not_ours", statement=str(content.statement_id))
         if known.state != StatementState.AGREED:
-            raise rules.BatchWrong(problem=f"statement {known.id} is already {known.state}")
+            raise rules.BatchWrong(
+                "statement_in_another_state", statement=str(known.id), state=known.state
+            )
         concerning.append(known.id)
     return concerning
 

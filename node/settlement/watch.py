@@ -54,6 +54,7 @@ class ChainWatch:
         self._confirmations = confirmations
         self._fetch_batch = fetch_batch
         self._noticed_at: int | None = None  # the head when we heard of the present contract
+        self._booking: bytes | None = None  # the round whose batch is being read into the books
 
     async def run(self, *, every_seconds: float) -> None:
         """Look again and again until cancelled; an outage of the chain only delays."""
@@ -72,6 +73,7 @@ class ChainWatch:
         """Read one page of blocks; True when there may be more."""
         head, _ = await asyncio.to_thread(self._chain.head)
         last = head - max(0, self._confirmations - 1)
+        self._booking = None
         first, known = await self._resume()
         if first > last:
             return False
@@ -84,7 +86,9 @@ class ChainWatch:
         if block_hash is None:
             return False
         for event in events:
+            self._booking = event.round_id
             await self._book(event)
+        self._booking = None
         is_over = self._noticed_at is None or until >= self._noticed_at
         oldest = contracts[-1 if is_over else 0].contract_address
         await self._database.run(lambda session: _keep(session, until, block_hash, oldest))
@@ -92,11 +96,9 @@ class ChainWatch:
 
     async def _say_stuck(self, refusal: ChainRefused | DomainError) -> None:
         log.error("chain_watch_refused", code=refusal.code, why=str(refusal))
-        detail = f"{refusal} ({refusal.code})"
+        figures = alarms.why_stuck(refusal, self._booking)
         await self._database.run(
-            lambda session: alarms.raise_alarm(
-                session, self._clock, Alarm.WATCH_STUCK, detail=detail
-            )
+            lambda session: alarms.raise_alarm(session, self._clock, Alarm.WATCH_STUCK, figures)
         )
 
     async def learn_position(self) -> None:
@@ -128,15 +130,18 @@ class ChainWatch:
             return
         is_strange = position.status is Status.ACTIVE and position.signer.lower() not in ours
         is_hostile = recovery is not None and recovery[0].lower() not in ours
-        wanted: dict[Alarm, str] = {}
+        wanted: dict[Alarm, alarms.Figures] = {}
         if is_strange:
-            wanted[Alarm.SIGNER_CHANGED] = f"number {position.community}, {position.signer}"
+            wanted[Alarm.SIGNER_CHANGED] = {
+                "number": position.community,
+                "signer": position.signer,
+            }
         if recovery is not None and is_hostile:
             signer, effective_at = recovery
-            from_when = datetime.fromtimestamp(effective_at, UTC).isoformat()
-            wanted[Alarm.RECOVERY_ANNOUNCED] = f"{signer}, good from {from_when} on"
+            from_when = f"{datetime.fromtimestamp(effective_at, UTC):%Y-%m-%d %H:%M} UTC"
+            wanted[Alarm.RECOVERY_ANNOUNCED] = {"signer": signer, "from_when": from_when}
         with self._database.read() as session:
-            known = {row.kind: row.detail for row in alarms.current(session)}
+            known = {row.kind: alarms.figures_of(row) for row in alarms.current(session)}
         kinds = (Alarm.SIGNER_CHANGED, Alarm.RECOVERY_ANNOUNCED)
         if all(known.get(kind) == wanted.get(kind) for kind in kinds):
             return
@@ -144,7 +149,7 @@ class ChainWatch:
         def note(session: Session) -> None:
             for kind in kinds:
                 if kind in wanted:
-                    alarms.raise_alarm(session, self._clock, kind, detail=wanted[kind])
+                    alarms.raise_alarm(session, self._clock, kind, wanted[kind])
                 else:
                     alarms.is_over(session, kind)
 
@@ -173,12 +178,12 @@ class ChainWatch:
             await self._pass_over(event)
             return
         if known is not None and known.merkle_root != event.merkle_root:
-            raise BatchWrong(problem="the chain has another one under the id of the one we signed")
+            raise BatchWrong("chain_has_another")
         if known is None:  # our share was zero, or we were away when it was signed
             proposal = await self._fetch_batch(event.round_id)
             shown = (proposal.batch.round_id, proposal.batch.merkle_root)
             if shown != (event.round_id, event.merkle_root):
-                raise BatchWrong(problem="the office shows another one than the chain has")
+                raise BatchWrong("office_shows_another")
             await self._rounds.keep(proposal)
         transaction = "0x" + event.transaction_hash.hex()
         count = await self._database.run(

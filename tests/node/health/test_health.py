@@ -11,25 +11,43 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from contracts.terms import ChainRefused
 from node import settings
 from node.backup.marks import LAST_BACKUP_FILE, RESTORED_FILE
 from node.health import checks, pages
 from node.health.checks import Health
 from node.kernel.clock import SystemClock
 from node.kernel.db import Database
+from node.kernel.errors import DomainError, IdReused
 from node.kernel.ids import new_id
 from node.outbox.model import OUTBOX
 from node.residents.rules import Role
 from node.settlement import alarms
 from node.settlement.alarms import Alarm
+from node.settlement.model import ChainAlarm
+from node.settlement.rules import WRONG, BatchWrong
 from node.web import language
 from tests.node.commands import linli, make_node
 from tests.node.web.client import ClientHouse, HouseSettingsForTests, house_at
+from tests.node.web.test_words import PLACES
 
-RAISED = {
-    Alarm.RECOVERY_ANNOUNCED: "0xTHIEF, good from 2027-01-15",
-    Alarm.SIGNER_CHANGED: "number 1, 0xTHIEF",
-    Alarm.WATCH_STUCK: "the office shows another one (settlement.batch_wrong)",
+RAISED: dict[Alarm, alarms.Figures] = {
+    Alarm.RECOVERY_ANNOUNCED: {"signer": "0xTHIEF", "from_when": "2027-01-15 08:00 UTC"},
+    Alarm.SIGNER_CHANGED: {"number": 1, "signer": "0xTHIEF"},
+    Alarm.WATCH_STUCK: alarms.why_stuck(BatchWrong("office_shows_another"), b"r" * 32),
+}
+ROUND = f"0x{'72' * 32}"
+DETAILS = {
+    "en": (
+        "0xTHIEF, good from 2027-01-15 08:00 UTC on",
+        "number 1, 0xTHIEF",
+        f"the office shows another one than the chain has (settlement.batch_wrong, batch {ROUND})",
+    ),
+    "zh": (
+        "0xTHIEF，2027-01-15 08:00 UTC 起生效",
+        "编号 1，0xTHIEF",
+        f"片区办公室给出的批次与链上的不是同一批（settlement.batch_wrong，批次 {ROUND}）",
+    ),
 }
 
 
@@ -100,8 +118,8 @@ def test_the_chain_a_restore_and_the_clock(house: ClientHouse) -> None:
 
 def raise_alarms(house: ClientHouse) -> None:
     def command(session: Session) -> None:
-        for kind, detail in RAISED.items():
-            alarms.raise_alarm(session, house.clock, kind, detail=detail)
+        for kind, figures in RAISED.items():
+            alarms.raise_alarm(session, house.clock, kind, figures)
             house.clock.advance(timedelta(minutes=1))
 
     house.database.do(command)
@@ -125,7 +143,9 @@ def test_each_alarm_is_a_red_line_with_what_to_do_until_it_is_over(house: Client
     assert "linli-node pass-over" in shown
     assert "请马上打电话给片区办公室" in zh
     assert "我们的签名在链上不算数" in zh
-    assert all(detail in shown and detail in zh for detail in RAISED.values())
+    assert all(detail in shown for detail in DETAILS["en"])
+    assert all(detail in zh for detail in DETAILS["zh"])
+    assert not any(detail in zh for detail in DETAILS["en"])
     for kind in RAISED:
         house.database.do(partial(alarms.is_over, kind=kind))
     assert "Yes. Nothing needs you now." in house.client.get("/health?lang=en").text
@@ -139,14 +159,55 @@ def test_programs_read_each_alarm_by_its_code(house: ClientHouse) -> None:
     raised = [one for one in checked if one["check"] == "chain"]
     assert [(one["alarm"], one["is_well"]) for one in raised] == [(k, False) for k in RAISED]
     assert all("{" not in one["sentence"] for one in raised)
+    assert [one["detail"] for one in raised] == list(DETAILS["en"])
+    assert (raised[-1]["code"], raised[-1]["round"]) == ("settlement.batch_wrong", ROUND)
     said = house.client.get("/api/metrics", headers=headers).text
     assert said.count('check="chain"') == said.count('linli_check_ok{check="chain"} 0') == 1
 
 
 def test_every_alarm_is_said_in_chinese_as_well() -> None:
     assert set(alarms.SENTENCES) == set(Alarm) == set(RAISED)
+    said = [*alarms.SENTENCES.values(), *alarms.DETAILS.values(), alarms.STUCK_AT]
+    said += [*alarms.WHY.values(), alarms.NO_WORDS, *WRONG.values()]
     words = language.load()
-    assert all("{detail}" in words[sentence] for sentence in alarms.SENTENCES.values())
+    for sentence in said:
+        assert PLACES.findall(sentence) == PLACES.findall(words.get(sentence, "")), sentence
+
+
+@pytest.mark.parametrize(
+    ("refusal", "english", "chinese"),
+    [
+        (
+            BatchWrong("wrong_sequence", expected=4, found=3),
+            "is 4, it says 3",
+            "是 4，批次里写的是 3",
+        ),
+        (ChainRefused("chain.no_contract", "0xNONE"), "no contract at", "该地址上没有合约（chain"),
+        (ChainRefused("chain.paused", "Paused."), "no words yet (chain.paused)", "原因不明（chain"),
+        (IdReused(id="x7"), "The id x7 was used before", "编号 x7 已用于"),
+    ],
+)
+def test_why_the_watch_is_stuck_is_said_in_the_readers_words(
+    house: ClientHouse, refusal: ChainRefused | DomainError, english: str, chinese: str
+) -> None:
+    house.settings = SettlesOnChain(house.settings.directory)
+    figures = alarms.why_stuck(refusal, None)
+    house.database.do(
+        lambda session: alarms.raise_alarm(session, house.clock, Alarm.WATCH_STUCK, figures)
+    )
+    house.open_browser(house.resident("Sun", Role.OPERATOR))
+    assert english in house.client.get("/health?lang=en").text
+    zh = house.client.get("/health?lang=zh").text
+    assert chinese in zh
+    assert english not in zh
+
+
+def test_an_alarm_of_an_earlier_version_is_shown_as_it_was_kept(house: ClientHouse) -> None:
+    row = ChainAlarm(
+        kind=Alarm.SIGNER_CHANGED.value, detail="number 1, 0xOLD", since=house.clock.now()
+    )
+    house.database.do(lambda session: session.add(row))
+    assert "(number 1, 0xOLD)" in look(house, has_chain=True)["chain"].sentence
 
 
 def test_the_page_says_it_in_words(house: ClientHouse) -> None:
@@ -192,7 +253,7 @@ def test_the_command_names_each_alarm(tmp_path: Path) -> None:
     database = Database(settings.load(directory).database_url, clock=SystemClock())
     database.do(
         lambda session: alarms.raise_alarm(
-            session, SystemClock(), Alarm.SIGNER_CHANGED, detail="number 1, 0xTHIEF"
+            session, SystemClock(), Alarm.SIGNER_CHANGED, RAISED[Alarm.SIGNER_CHANGED]
         )
     )
     database.close()
