@@ -245,6 +245,8 @@ def show_request(
         sees_all = must_see(request, session, who, found)
         row = views.row(request, found)
         steps = [(one, names[Status(one.after)]) for one in service.steps_of(session, request_id)]
+        if found.merged_into is not None:  # nothing was completed by its last step
+            steps[-1] = (steps[-1][0], row.status)
         _version, current = plan.current(session)
         team = plan.team(current, found.team)
         shown: dict[str, Any] = {

@@ -219,7 +219,8 @@ def test_a_merged_request_is_neither_rated_nor_reopened_but_says_where_it_went(
     house.open_browser(residents["Wu"])
     page = house.client.get(f"/repairs/{duplicate}").text
     assert f'<a href="/repairs/{original}">' in page
-    assert "merged with another" in page
+    assert page.count("merged with another") == 2, "where it stands, and its last step"
+    assert "completed" not in page.partition("What happened")[2]
     assert "How was it?" not in page
     assert "Open it again" not in page
     assert "7号楼电梯停了: merged with another" in house.client.get("/").text
