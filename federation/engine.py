@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it has no types
 
+from federation import blas
 from federation import weights as weights_of
 from federation.data import FEATURES, HORIZON_DAYS, Floats, History, build_windows, training_origins
 from federation.loop import Federated
@@ -19,7 +19,7 @@ from federation.recipe import Recipe, draw_batches, lot_of
 from federation.step import Rules, take_steps
 from federation.weights import Weights
 
-threadpool_limits(limits=1)  # two threads on two busy cores are ten times slower
+blas.prepare()
 
 RULES = Rules()
 

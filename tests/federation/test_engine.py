@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from federation import engine, loop
+from federation import engine, loop, step
 from federation.data import TOTAL, History
-from federation.recipe import Recipe
+from federation.recipe import LOG_MULTIPLIER_MAX, Recipe
 from federation.weights import Weights
 from simulation.city import CATEGORIES, FIRST_DAY, grow
 from simulation.compare.noise import noised
@@ -87,3 +87,9 @@ def test_every_round_is_told(histories: list[History]) -> None:
         on_round=lambda n, w, s: told.append(n),
     )
     assert told == [1, 2, 3]
+
+
+def test_the_steps_own_exponential_is_the_librarys() -> None:
+    values = np.linspace(-LOG_MULTIPLIER_MAX, LOG_MULTIPLIER_MAX, 10_001, dtype=np.float32)
+    mine = np.array([step._exp(value) for value in values])
+    np.testing.assert_allclose(mine, np.exp(values.astype(np.float64)), rtol=1e-6)
