@@ -6,7 +6,7 @@ Every refusal also carries `error`, the member that older clients read.
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Response, delete, get, post, put
+from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,7 @@ from node.repairs.shapes import for_neighbour as for_neighbour
 from node.repairs.shapes import repair as as_json
 from node.residents.rules import Scope
 from node.web import idempotency, refusals
+from node.web.answers import Answer
 from node.web.language import gettext as _
 from node.web.session import AnyRequest, house, require, require_subject
 
@@ -119,7 +120,7 @@ async def list_requests(
         reporter_id=reporter_id,
         after=after,
     )
-    answer: Response[Any] = Response(body, media_type=MediaType.JSON)
+    answer: Response[Any] = Answer(body)
     return answer
 
 

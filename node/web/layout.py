@@ -18,12 +18,19 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar, MediaType, Response, get
 from litestar.connection import ASGIConnection
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.static_files import create_static_files_router
-from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+from litestar.types import (
+    ASGIApp,
+    ControllerRouterHandler,
+    HTTPScope,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
 from markupsafe import Markup
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -32,6 +39,7 @@ from node.acts.witness import witnessing
 from node.kernel.errors import DomainError
 from node.residents.rules import Role
 from node.web import etag, language, limits, openapi, refusals
+from node.web.answers import Answer
 from node.web.language import gettext as _
 from node.web.session import (
     COOKIE_SECONDS,
@@ -67,6 +75,9 @@ SECURITY_HEADERS = {
 }
 _SAFE = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _SAFE_NAMES = frozenset(name for name, _value in _SAFE)
+_KEPT = (b"cache-control", KEPT.encode())
+_NOT_KEPT = (b"cache-control", b"no-store")
+_NO_PAGES = ("/api", "/static", "/livez", "/readyz")
 _NODE = Path(__file__).parent.parent
 _STATIC = _NODE / "web" / "static"
 MAIN_WAYS = ("/", "/repairs", "/points", "/timebank", "/council")
@@ -215,6 +226,7 @@ def app(
             title="Linli", version="1", path="/api/schema", render_plugins=[openapi.Described()]
         ),
         request_max_body_size=BODY_BYTES_MAX,
+        response_class=Answer,
         logging_config=None,
         debug=False,
     )
@@ -256,19 +268,22 @@ def _framed(inner: ASGIApp) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP:
             await inner(scope, receive, send)
             return
-        reader: Connection = ASGIConnection(scope)
-        cookies = _choose(reader, scope)
+        path = scope["path"]
+        lines = _choose(scope, is_page=not path.startswith(_NO_PAGES))
+        cookies = [(b"set-cookie", line.encode("latin-1")) for line in lines]
+        is_named = path.startswith("/static") and scope["query_string"].startswith(b"v=")
+        kept = _KEPT if is_named else _NOT_KEPT  # its content's hash: it never changes
 
         async def send_framed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                others = (one for one in message["headers"] if one[0].lower() not in _SAFE_NAMES)
-                message["headers"] = [*others, *_SAFE]
-                headers = MutableScopeHeaders.from_message(message)
-                is_named = "v" in reader.query_params  # its content's hash: it never changes
-                is_kept = reader.url.path.startswith("/static") and is_named
-                headers.setdefault("Cache-Control", KEPT if is_kept else "no-store")
-                for line in cookies:
-                    headers.add("Set-Cookie", line)
+                names = [name.lower() for name, _ in message["headers"]]
+                others = [
+                    one
+                    for one, name in zip(message["headers"], names, strict=True)
+                    if name not in _SAFE_NAMES
+                ]
+                said = () if b"cache-control" in names else (kept,)
+                message["headers"] = [*others, *said, *_SAFE, *cookies]
             await send(message)
 
         await inner(scope, receive, send_framed)
@@ -276,18 +291,22 @@ def _framed(inner: ASGIApp) -> ASGIApp:
     return frame
 
 
-def _choose(reader: Connection, scope: Scope) -> list[str]:
+def _choose(scope: HTTPScope, *, is_page: bool) -> list[str]:
     """Settle language, size and visit for this request; returns the Set-Cookie lines it causes."""
+    asked, names = scope["query_string"], [name for name, _ in scope["headers"]]
+    if not (is_page or b"cookie" in names or b"lang=" in asked or b"big=" in asked):  # a program
+        language.language.set("zh")
+        return []
+    reader: Connection = ASGIConnection(scope)
     query, lines = reader.query_params, []
-    asked = query.get("lang") or reader.cookies.get(LANGUAGE_COOKIE, "zh")
-    language.language.set(asked if asked in language.LANGUAGES else "zh")
+    spoken = query.get("lang") or reader.cookies.get(LANGUAGE_COOKIE, "zh")
+    language.language.set(spoken if spoken in language.LANGUAGES else "zh")
     if query.get("lang") in language.LANGUAGES:
         lines.append(cookie(reader, LANGUAGE_COOKIE, query["lang"], max_age=COOKIE_SECONDS))
     big = query.get("big") or reader.cookies.get(BIG_COOKIE, "0")
     scope["linli.big"] = big == "1"  # type: ignore[typeddict-unknown-key]  # our own key
     if query.get("big") in ("0", "1"):
         lines.append(cookie(reader, BIG_COOKIE, query["big"], max_age=COOKIE_SECONDS))
-    is_page = not reader.url.path.startswith(("/api", "/static", "/livez", "/readyz"))
     if is_page and VISIT_COOKIE not in reader.cookies:
         visit = new_visit()
         scope["linli.visit"] = visit  # type: ignore[typeddict-unknown-key]  # our own key

@@ -71,7 +71,7 @@ def admit(limiter: Limiter, request: AnyRequest) -> None:
     if request.method in SAFE_METHODS:
         return
     address = request.client.host if request.client else ""
-    if request.url.path in SIGN_IN_PATHS:
+    if request.scope["path"] in SIGN_IN_PATHS:
         limiter.admit(SIGN_IN_ADDRESS, address)
         return
     try:

@@ -197,7 +197,7 @@ async def guard_forms(request: AnyRequest) -> None:
 
 def is_api(request: Connection) -> bool:
     """Does a program ask (JSON, problem+json) or a person (pages)?"""
-    return request.url.path.startswith("/api/")
+    return request.scope["path"].startswith("/api/")
 
 
 def new_visit() -> str:

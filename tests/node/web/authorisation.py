@@ -87,10 +87,10 @@ class ForgetfulDatabase:
         self.has_written = False
         self.forgets = True
 
-    async def run(self, command: Callable[[Session], Any]) -> Any:
+    async def run(self, command: Callable[[Session], Any], **needs: Any) -> Any:
         """The command's result, though nothing of it is kept."""
         if not self.forgets:
-            return await self._real.run(command)
+            return await self._real.run(command, **needs)
 
         def run_and_undo(session: Session) -> None:
             result = command(session)
