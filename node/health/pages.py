@@ -43,8 +43,9 @@ def look(request: AnyRequest) -> tuple[list[Health], dict[str, int]]:
 
 @get("/health")
 async def show(request: AnyRequest) -> Response[str]:
-    """Is all well?"""
+    """Is all well? What needs somebody comes first."""
     found, _figures = look(request)
+    found = sorted(found, key=lambda one: one.is_well is not False)
     lines = [(one, one.said(_)) for one in found]
     is_well = all(one.is_well is not False for one in found)
     return page(request, "health/health.html", lines=lines, is_well=is_well, names=names())

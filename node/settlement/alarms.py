@@ -73,7 +73,7 @@ class Words:
 
 def raise_alarm(session: Session, clock: Clock, kind: Alarm, figures: Figures) -> None:
     """Tell the operator, once for each thing that there is to tell."""
-    known, detail = session.get(ChainAlarm, kind.value), json.dumps(figures, sort_keys=True)
+    known, detail = session.get(ChainAlarm, kind.value), kept(figures)
     if known is not None and known.detail == detail:
         return
     log.error("chain_alarm", kind=kind.value, detail=detail)
@@ -97,6 +97,11 @@ def why_stuck(refusal: ChainRefused | DomainError, round_id: bytes | None) -> Fi
     """What to keep of the refusal that stops the watch, and of the batch it stops at."""
     figures: dict[str, str | int] = {**refusal.details, "code": refusal.code}
     return figures if round_id is None else figures | {"round": "0x" + round_id.hex()}
+
+
+def kept(figures: Figures) -> str:
+    """The codes and figures of an alarm as its row holds them."""
+    return json.dumps(figures, sort_keys=True)
 
 
 def figures_of(row: ChainAlarm) -> Figures:

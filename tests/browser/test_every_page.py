@@ -25,6 +25,11 @@ SMALL_TEXT = """(least) => [...document.querySelectorAll('main *, header *, nav 
       node => node.nodeType === 3 && node.textContent.trim()))
   .filter(one => parseFloat(getComputedStyle(one).fontSize) < least && !one.closest('svg'))
   .map(one => one.outerHTML.slice(0, 90))"""
+SIDEWAYS = """() => [...document.querySelectorAll('body *')]
+  .filter(one => one.scrollWidth > one.clientWidth && !one.matches('.table, .hidden, textarea'))
+  .filter(one => ['auto', 'scroll'].includes(getComputedStyle(one).overflowX))
+  .map(one => one.outerHTML.slice(0, 90))"""
+"""What scrolls sideways and is no table of figures, which says so to a screen reader."""
 TARGET_MIN, BIG_TARGET_MIN, BIG_TEXT_MIN = 24, 48, 24  # CSS pixels
 ROUTES_MIN = 50  # that show a page to somebody in this village
 
@@ -50,6 +55,7 @@ def look_at(page: Any, *, is_big: bool) -> list[str]:
     wide = page.evaluate("document.documentElement.scrollWidth")
     if wide > WIDTH:
         found.append(f"{wide} pixels wide")
+    found += [f"scrolls sideways {one}" for one in page.evaluate(SIDEWAYS)]
     least = BIG_TARGET_MIN if is_big else TARGET_MIN
     found += [f"small target {one}" for one in page.evaluate(SMALL_TARGETS, least)]
     if is_big:
