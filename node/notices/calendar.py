@@ -1,6 +1,10 @@
-"""A dated notice for a calendar program (RFC 5545). icalendar is loaded when somebody asks."""
+"""A dated notice for a calendar program (RFC 5545). icalendar is loaded when somebody asks.
 
-from datetime import timedelta
+Every moment is written in UTC: a file that names no time zone needs to explain none (VTIMEZONE),
+and the reader's program shows it by the reader's clock.
+"""
+
+from datetime import UTC, timedelta
 
 from node.notices.model import Notice
 
@@ -19,9 +23,9 @@ def event(notice: Notice, sentence: str) -> bytes:
     calendar.add("method", "PUBLISH")
     entry = Event()
     entry.add("uid", f"{notice.id}@linli")
-    entry.add("dtstamp", notice.told_at)
-    entry.add("dtstart", notice.starts_at or notice.ends_at - SHORTEST)
-    entry.add("dtend", notice.ends_at)
+    entry.add("dtstamp", notice.told_at.astimezone(UTC))
+    entry.add("dtstart", (notice.starts_at or notice.ends_at - SHORTEST).astimezone(UTC))
+    entry.add("dtend", notice.ends_at.astimezone(UTC))
     entry.add("summary", sentence)
     alarm = Alarm()
     alarm.add("action", "DISPLAY")
