@@ -1,4 +1,9 @@
-"""Notices as e-mail: SMTP with TLS, from the standard library."""
+"""Notices as e-mail: SMTP with TLS, from the standard library.
+
+The server's certificate is checked against the machine's authorities and the host's name. A server
+that cannot prove itself, or offers no TLS where it is asked for, gets neither letter nor password;
+the letter waits.
+"""
 
 import smtplib
 import ssl
@@ -32,6 +37,8 @@ class MailSender:
             raise Failed("mail_password_refused") from refused
         except smtplib.SMTPResponseException as answer:
             raise Failed(f"mail_{answer.smtp_code}") from answer
+        except ssl.SSLCertVerificationError as problem:
+            raise Failed("mail_certificate_refused") from problem
         except (OSError, smtplib.SMTPException) as problem:
             raise Failed("mail_server_unreachable") from problem
 
@@ -45,6 +52,9 @@ class MailSender:
         if self._settings.security == "starttls":
             try:
                 server.starttls(context=ssl.create_default_context())
+            except smtplib.SMTPNotSupportedError as problem:
+                server.close()
+                raise Failed("mail_tls_missing") from problem
             except BaseException:
                 server.close()
                 raise
