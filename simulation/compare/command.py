@@ -22,6 +22,7 @@ ARM_NAMES = (
     "mean8",
     "seed_forest",
     "local",
+    "local_half",
     "local_early",
     "centralised",
     "federated",

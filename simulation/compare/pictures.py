@@ -17,6 +17,7 @@ MARKERS = {
     "mean8": ("8 周均值 8-week mean", SOFT, "s"),
     "seed_forest": ("原随机森林 seed's forest", BAD, "x"),
     "local": ("仅本地 local only", BLUE, "^"),
+    "local_half": ("仅本地，一半步数 local, half the steps", BLUE, "<"),
     "local_early": ("仅本地，最佳 local at its best", BLUE, "v"),
     "centralised": ("集中 centralised", INK, "D"),
     "federated": ("联合 federated", ACCENT, "o"),
@@ -193,8 +194,8 @@ def cold_start(findings: Findings) -> str:
 
     def draw(axes: Axes) -> None:
         days, errors = zip(*findings.cold_start, strict=True)
-        _, colour, marker = MARKERS["local"]
-        axes.plot(days, errors, marker + "-", color=colour, label="仅本地 local only, so many days")
+        label, colour, marker = MARKERS["local_half"]
+        axes.plot(days, errors, marker + "-", color=colour, label=label)
         _lines(axes, findings, ("mean8", "zero_shot"))
         axes.set_xlabel("自有历史（天） days of own history")
         axes.set_ylim(bottom=0)

@@ -24,13 +24,6 @@ HEADINGS = {
     "category_pinball": ("类别分位损失", "category pinball"),
     "bias": ("偏差", "bias"),
 }
-RATIOS = (
-    "centralised",
-    "mean8",
-    "local",
-    "local_early",
-    "seed_forest",
-)  # what federated is divided by
 
 
 def rows_of(findings: Findings) -> list[dict[str, Any]]:
@@ -48,15 +41,6 @@ def rows_of(findings: Findings) -> list[dict[str, Any]]:
             if row[metric] <= best:
                 row["best"].add(metric)
     return rows
-
-
-def ratios_of(findings: Findings) -> dict[str, float]:
-    """Federated's total error over each of the others: below 1, it earned its place."""
-    arms = summary(findings)["arms"]
-    if "federated" not in arms:
-        return {}
-    mine = arms["federated"]["total_mae"]
-    return {name: mine / arms[name]["total_mae"] for name in RATIOS if name in arms}
 
 
 def terminal_table(findings: Findings) -> Table:
@@ -89,9 +73,10 @@ def _caption(findings: Findings) -> list[str]:
         f"{protocol['origins']} weeks from {protocol['first_test_day']}; means over "
         f"{findings.request.seeds} seeds. Smaller is better; requests a day."
     ]
-    if ratios := ratios_of(findings):
+    for mine, ratios in summary(findings)["ratios"].items():
         parts = [f"÷ {name} {ratio:.3f}" for name, ratio in ratios.items()]
-        lines.append("federated " + ", ".join(parts))
+        if parts:
+            lines.append(f"{mine} " + ", ".join(parts))
     if guard := findings.guard:
         lines.append(
             f"After the guard {guard.no_worse_share:.0%} of communities are no worse than the "
@@ -117,7 +102,7 @@ def render(findings: Findings) -> str:
         notes=findings.notes,
         rows=rows_of(findings),
         headings=HEADINGS,
-        ratios=ratios_of(findings),
+        ratios=summary(findings)["ratios"],
         guard=findings.guard,
         labels={name: label for name, (label, _, _) in MARKERS.items()},
         pictures={name: Markup(svg) for name, svg in drawn.items()},  # noqa: S704 # drawn by us

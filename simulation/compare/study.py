@@ -21,6 +21,8 @@ from simulation.refusals import ArmImpossible
 
 COLD_START_DAYS = (60, 120, 240, 480, 960)
 COLD_START_COMMUNITIES_MAX = 64
+FAVOURED = ("federated", "federated_private", "zero_shot")
+OPPONENTS = ("centralised", "mean8", "local", "local_half", "local_early", "seed_forest")
 ROUNDS_SHOWN = 20
 EXAMPLE_DAYS_BEFORE = 28
 
@@ -53,7 +55,7 @@ class Findings:
     notes: tuple[Note, ...]
     arms: Mapping[str, Arm]  # federated_private once per epsilon, named by `private_name`
     by_round: Sequence[tuple[int, float]]  # of the first seed: round, total's error
-    cold_start: Sequence[tuple[int, float]]  # days of own history, local-only's error
+    cold_start: Sequence[tuple[int, float]]  # days of own history, local_half's error
     guard: Verdict | None
     example: Mapping[str, Any] | None
 
@@ -153,7 +155,7 @@ def _total_error(bench: Bench, weights: Weights) -> float:
 
 
 def _cold_start(bench: Bench) -> list[tuple[int, float]]:
-    """Local-only's error where a community has only its last so many days to learn from."""
+    """`local_half`'s error where a community has only its last so many days to learn from."""
     protocol = bench.protocol
     histories = bench.panel.histories[:COLD_START_COMMUNITIES_MAX]
     lengths = [days for days in COLD_START_DAYS if days < protocol.first_test_day]
@@ -213,7 +215,22 @@ def summary(findings: Findings) -> dict[str, Any]:
             "notes": [str(note) for note in findings.notes],
         },
         "arms": listed,
+        "ratios": _ratios(listed),
         "guard": findings.guard.as_json() if findings.guard else None,
+    }
+
+
+def _ratios(listed: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Each learned arm's total error over each of the others': below 1, it earned its place."""
+    errors = {arm: figures["total_mae"] for arm, figures in listed.items()}
+    return {
+        mine: {
+            other: round(errors[mine] / errors[other], 4)
+            for other in OPPONENTS
+            if other in errors and other != mine and errors[other]
+        }
+        for mine in FAVOURED
+        if mine in errors
     }
 
 

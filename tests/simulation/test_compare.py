@@ -1,6 +1,7 @@
 """The comparison from a file to figures: fair, complete, repeatable, and nothing seen too early."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from federation.forecasts import Forecasts, targets_of
+from federation import engine
+from federation.forecasts import Forecasts, Point, by_model, targets_of
+from federation.metrics import Array
+from federation.recipe import Recipe
 from simulation.city import write_city
 from simulation.commands import app
 from simulation.compare import arms
@@ -124,6 +128,11 @@ def test_the_command_ends_with_one_json_line_and_leaves_a_page(tmp_path: Path) -
     assert set(figures["arms"]["federated_private"]["by_epsilon"]) == {"1", "4"}
     assert figures["arms"]["lag7"]["bytes_per_community"] == 0
     assert 0 <= figures["guard"]["no_worse_than_mean8"] <= 1
+    assert set(figures["ratios"]) == {"federated", "federated_private", "zero_shot"}
+    for mine, others in figures["ratios"].items():
+        assert {"local", "local_half", "local_early"} <= set(others)
+        errors = [figures["arms"][arm]["total_mae"] for arm in (mine, "local_half")]
+        assert others["local_half"] == pytest.approx(errors[0] / errors[1], abs=1e-4)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 7
     assert 'lang="zh-CN"' in page
@@ -141,6 +150,24 @@ def test_some_arms_and_a_repeatable_answer(panel: Panel) -> None:
     assert list(found[0]["arms"]) == ["mean8", "federated"]
 
 
+def test_local_takes_the_federations_steps_and_its_stronger_forms_fewer(panel: Panel) -> None:
+    bench = Bench.of(panel, Protocol.of(panel))
+    origins = bench.protocol.origins
+
+    def asked(points: Sequence[Point]) -> list[Array]:
+        return [point(one, origins) for point, one in zip(points, panel.histories, strict=True)]
+
+    def alone(recipe: Recipe) -> list[Array]:
+        return asked([by_model(engine.fit_member(m, recipe=recipe)) for m in bench.members])
+
+    half = Recipe(local_steps=Recipe().local_steps // 2)
+    np.testing.assert_array_equal(asked(arms.local(bench, 0).points), alone(Recipe()))
+    np.testing.assert_array_equal(asked(arms.local_half(bench, 0).points), alone(half))
+    early = np.array(asked(arms.local_early(bench, 0).points))
+    factors = early / np.array(alone(half))
+    np.testing.assert_allclose(factors, factors[:, :1, :1, :1] + np.zeros_like(factors))
+
+
 def test_one_community_has_nobody_to_federate_with(tmp_path: Path) -> None:
     path = tmp_path / "one.csv"
     write_city(path, communities=1, days=160, seed=1)
@@ -152,6 +179,7 @@ def test_one_community_has_nobody_to_federate_with(tmp_path: Path) -> None:
         "mean8",
         "seed_forest",
         "local",
+        "local_half",
         "local_early",
     }
     result = CliRunner().invoke(app, [*arguments, "--arms", "mean8,federated"])
