@@ -281,8 +281,13 @@ def test_a_guard_that_is_killed_leaves_no_child_behind() -> None:
     guard = subprocess.Popen([sys.executable, "-c", GUARD], stdout=subprocess.PIPE, text=True)
     try:
         assert guard.stdout is not None
-        child = Path("/proc") / guard.stdout.readline().strip() / "cmdline"
-        assert child.read_bytes()
+        inner = guard.stdout.readline().strip()
+        child = Path("/proc", inner, "cmdline")
+        deadline = time.monotonic() + 10
+        while not Path("/proc", inner, "task", inner, "children").read_text():
+            # Bubblewrap ties it to its parent just before the app's process is made.
+            assert time.monotonic() < deadline, "the sandbox did not begin"
+            time.sleep(0.01)
     finally:
         guard.kill()
         guard.wait()
