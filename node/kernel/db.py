@@ -46,7 +46,6 @@ STOP_TIMEOUT_SECONDS = 30
 
 _MOMENT_LENGTH = len("2026-11-24 09:00:00.000000")
 _SECOND_LENGTH = len("2026-11-24 09:00:00")
-_IS_OPTIMISTIC = "linli.optimistic"
 
 log = structlog.get_logger()
 
@@ -267,6 +266,7 @@ class Database:
         try:
             with connection.begin():
                 yield connection
+            rows.let_stay(connection)
         except (_TryCarefully, DomainError):  # undone, and the connection is as good as before
             raise
         except BaseException:  # the server may have gone: the next transaction starts afresh
@@ -277,15 +277,20 @@ class Database:
     def _run_at_once(self, connection: Connection, batch: list[_Job]) -> list[_Outcome]:
         outcomes: list[_Outcome] = []
         with writing_session(connection) as session:
-            session.info[_IS_OPTIMISTIC] = True
+            session.info[rows.IS_OPTIMISTIC] = True
             rows.load_all(session, [need for job in batch for need in job.needs])
-            for job in batch:
-                result = job.command(session)
-                react(session, self._clock, self._reactions)
-                if session.new or session.identity_map:  # else nothing went through the ORM
-                    session.flush()
-                    session.expunge_all()
-                outcomes.append((result, None))
+            try:
+                for job in batch:
+                    result = job.command(session)
+                    react(session, self._clock, self._reactions)
+                    if session.new or session.identity_map:  # else nothing went through the ORM
+                        session.flush()
+                        session.expunge_all()
+                    outcomes.append((result, None))
+            except DomainError as refusal:
+                if rows.has_assumed(session):
+                    raise _TryCarefully from refusal
+                raise
         return outcomes
 
     def _run_one(self, connection: Connection, command: Command[T]) -> _Outcome:
@@ -337,7 +342,7 @@ def savepoint(session: Session) -> Iterator[None]:
     then runs each command of that transaction on its own. Rules therefore check before they write.
     In an optimistic batch there are none: what fails undoes the batch, which runs again carefully.
     """
-    if session.info.get(_IS_OPTIMISTIC):
+    if session.info.get(rows.IS_OPTIMISTIC):
         try:
             yield
         except Exception as refusal:

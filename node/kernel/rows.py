@@ -4,7 +4,8 @@ The hottest paths (ledger, outbox, exchange) would otherwise pay a statement for
 at and for every row they write. Here a row is read once a transaction, a change marks it, and all
 changes of a table go out together: before the commit, or as soon as any other statement runs on the
 connection, so that nobody ever reads an older row than was written. Safe to keep between commands,
-because a database has one writer at a time (db.py).
+because a database has one writer at a time (db.py); of a few tables even between transactions, as
+long as SQLite says that no other connection wrote.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,9 +17,22 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Column, Connection, Engine, Table, event, select
 from sqlalchemy.orm import Session
 
-from node.kernel.statements import Found, Lookup, Prepared, in_one_go, insert_rows, update_rows
+from node.kernel.statements import (
+    Found,
+    Lookup,
+    Prepared,
+    file_version,
+    in_one_go,
+    insert_rows,
+    update_rows,
+)
 
 _KEPT = "linli.rows"
+_WRITTEN = "linli.rows_written"  # of a transaction whose commit is under way
+_STAYED = "linli.rows_stayed"  # of the last transaction, once it was committed
+_ASSUMED = "linli.rows_assumed"
+IS_OPTIMISTIC = "linli.optimistic"  # of a session: whatever fails, all of it runs again carefully
+STAYING_MAX = 20_000  # rows of one table between transactions; with more all are read again
 HARMLESS = ("SELECT", "SAVEPOINT", "RELEASE")  # change no row
 _UNREAD: Any = object()
 
@@ -44,6 +58,7 @@ class _Kept:
     added: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
     complete: dict[Table, Complete] = field(default_factory=dict)
     is_changed: bool = False
+    version: int | None = None  # of the file, as other connections change it
 
     def of(self, rows: Any) -> _Table:
         """What is known of this table."""
@@ -58,6 +73,17 @@ class _Kept:
             if table is None or rows.table is table:
                 del self.tables[rows]
 
+    def staying(self) -> "_Kept | None":
+        """What the next transaction may start with, if nobody else writes in between."""
+        if self.version is None:
+            return None
+        tables = {
+            rows: known
+            for rows, known in self.tables.items()
+            if rows.stays and len(known.read) <= STAYING_MAX
+        }
+        return _Kept(self.connection, tables, version=self.version)
+
     def forget_all(self) -> None:
         """Everything since the savepoint is undone."""
         self.tables.clear()
@@ -69,10 +95,19 @@ class Rows(Generic[R]):
     """One table's rows by primary key (or another unique `key`), as `record` objects.
 
     `record` is a dataclass whose fields have the columns' names, the key's first. A key of several
-    columns is a tuple.
+    columns is a tuple. Where it `stays`, its rows are kept from one transaction to the next: for
+    what is asked for again and again and never handed out of a transaction.
     """
 
-    def __init__(self, table: Table, record: type[R], *, key: Column[Any] | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        record: type[R],
+        *,
+        key: Column[Any] | None = None,
+        stays: bool = False,
+    ) -> None:
+        self.stays = stays
         self._key = list(table.primary_key.columns) if key is None else [key]
         self._key_of = attrgetter(*[one.name for one in self._key])
         self.table = table
@@ -102,6 +137,16 @@ class Rows(Generic[R]):
         kept = _kept_of(session)
         row: R | None = kept.of(self).read.get(key, _UNREAD)
         return self._read(kept, key) if row is _UNREAD else row
+
+    def get_if_known(self, session: Session, key: Any) -> R | None:
+        """`get` for a key that is nearly always new: an optimistic batch takes it for new.
+
+        The table's unique index has the last word; if it objects, the batch runs again carefully.
+        """
+        if session.info.get(IS_OPTIMISTIC) and key not in _kept_of(session).of(self).read:
+            session.info[_ASSUMED] = True
+            return None
+        return self.get(session, key)
 
     def change(self, session: Session, row: R, **values: Any) -> None:
         """Give a row, as `get` returned it, new values."""
@@ -192,6 +237,16 @@ def tell(session: Session, update: Prepared, /, **values: Any) -> int:
     return update.change(_all_written(session), **values)
 
 
+def has_assumed(session: Session) -> bool:
+    """Whether a refusal may rest on a key that was taken for new."""
+    return _ASSUMED in session.info
+
+
+def let_stay(connection: Connection) -> None:
+    """The transaction was committed: its rows may serve the next one of this connection."""
+    connection.info[_STAYED] = connection.info.pop(_WRITTEN)
+
+
 def watch(engine: Engine) -> None:
     """Let this engine's connections keep rows; db.py does it for every writer."""
 
@@ -212,11 +267,17 @@ def watch(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.info[_KEPT] = _Kept(connection)
+        stayed, version = connection.info.pop(_STAYED, None), file_version(connection)
+        if stayed is None or stayed.version != version:
+            stayed = _Kept(connection, version=version)
+        stayed.connection = connection
+        connection.info[_KEPT] = stayed
 
     @event.listens_for(engine, "commit")
     def commit(connection: Connection) -> None:
-        _write_all(connection.info.pop(_KEPT))
+        kept = connection.info.pop(_KEPT)
+        _write_all(kept)
+        connection.info[_WRITTEN] = kept.staying()
 
     @event.listens_for(engine, "rollback")
     def rollback(connection: Connection) -> None:

@@ -36,7 +36,7 @@ Convert = Callable[[Any], Any]
 Values = Mapping[str, Any]
 Found = list[tuple[Any, ...]]
 
-POSTGRESQL = "postgresql"
+POSTGRESQL, SQLITE = "postgresql", "sqlite"
 KEY = "row_key"
 
 
@@ -172,6 +172,14 @@ def in_one_go(connection: Connection) -> AbstractContextManager[Any]:
         pipeline: AbstractContextManager[Any] = connection.connection.dbapi_connection.pipeline()  # type: ignore[union-attr]  # psycopg's
         return pipeline
     return nullcontext()
+
+
+def file_version(connection: Connection) -> int | None:
+    """A number that changes when any other connection commits; None where there is none."""
+    if connection.dialect.name != SQLITE:
+        return None
+    found = connection.connection.cursor().execute("PRAGMA data_version").fetchone()
+    return int(found[0])
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:

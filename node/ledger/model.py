@@ -160,10 +160,10 @@ POSTING = cast(Table, Posting.__table__)
 HEAD = cast(Table, JournalHead.__table__)
 HOLD = cast(Table, Hold.__table__)
 
-ACCOUNTS = Rows(ACCOUNT, AccountRow)
+ACCOUNTS = Rows(ACCOUNT, AccountRow, stays=True)
 HOLDS = Rows(HOLD, HoldRow)
 ENTRIES = Rows(ENTRY, EntryRow, key=ENTRY.c.id)
-HEADS = Rows(HEAD, HeadRow)
+HEADS = Rows(HEAD, HeadRow, stays=True)
 
 append_only.refuse_changes(ENTRY)
 append_only.refuse_changes(POSTING)

@@ -151,7 +151,7 @@ def post(
     unless it `is_covered`: promised by a hold, or already done on the chain. Such an entry must
     come into the books even when the floor was raised in between.
     """
-    if (known := ENTRIES.get(session, entry_id)) is not None:
+    if (known := ENTRIES.get_if_known(session, entry_id)) is not None:
         _check_same(known, _legs_of(session, known.sequence), legs, (reason, refers_to, reverses))
         return known.sequence
     marks = (reason, refers_to, reverses)

@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import PoolProxiedConnection, func, select, update
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.orm import Session
 
+from node.kernel import rows
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Base, Database, open_engine
-from node.kernel.errors import DomainError
+from node.kernel.errors import DomainError, IdReused
 from node.kernel.ids import derived_id
 from node.ledger import service as ledger
+from node.ledger.audit import audit_ledger
 from node.ledger.model import ACCOUNT, ACCOUNTS, ENTRY, Account, Unit
+from node.ledger.refusals import InsufficientBalance
 
 CLOCK = VirtualClock()
 PAYER, PAYEE = derived_id("payer"), derived_id("payee")
@@ -137,3 +142,80 @@ def test_a_repeat_in_the_same_transaction_finds_the_first(database: Database) ->
         1,
         2,
     ]
+
+
+def test_a_repeat_finds_the_first_even_where_it_could_not_be_paid_again(database: Database) -> None:
+    """It runs alone: its refusal would rest on an id that was taken for new."""
+    assert database.do(partial(pay, number=1, amount=90)) == 1
+    assert database.do(partial(pay, number=1, amount=90)) == 1
+    with pytest.raises(IdReused):
+        database.do(partial(pay, number=1, amount=80))
+    with pytest.raises(InsufficientBalance):
+        database.do(partial(pay, number=2, amount=1))
+    with database.read() as session:
+        assert stored(session) == 90
+
+
+def test_repeats_among_others_are_still_one(database: Database) -> None:
+    database.do(partial(pay, number=0))
+    answers = [database.write(partial(pay, number=number)) for number in (1, 0, 2, 1, 3)]
+    sequences = [answer.result() for answer in answers]
+    assert sequences[1] == 1
+    assert sequences[0] == sequences[3]
+    with database.read() as session:
+        assert stored(session) == 40
+        assert audit_ledger(session).ok
+
+
+def test_what_stays_from_the_last_transaction_is_what_is_stored(database: Database) -> None:
+    """Whoever else writes the file is noticed, and what was undone is forgotten."""
+    database.do(partial(pay, number=0))
+    engine = open_engine(database.url)
+    with engine.begin() as connection:
+        connection.execute(update(ACCOUNT).where(ACCOUNT.c.id == PAYER).values(floor=-15))
+    with pytest.raises(InsufficientBalance):
+        database.do(partial(pay, number=1))
+    with engine.begin() as connection:
+        connection.execute(update(ACCOUNT).where(ACCOUNT.c.id == PAYER).values(floor=-90))
+    engine.dispose()
+
+    def spoiled(session: Session) -> None:
+        pay(session, 2, amount=70)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        database.do(spoiled)
+    assert database.do(partial(pay, number=3, amount=80)) == 2
+    with database.read() as session:
+        assert stored(session) == 90
+        assert audit_ledger(session).ok
+
+
+def test_a_commit_that_fails_leaves_no_row_behind(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.do(partial(pay, number=0))
+    commit: Any = DefaultDialect.do_commit
+    failures = iter([True, True])  # at once and carefully
+
+    def fail(dialect: DefaultDialect, connection: PoolProxiedConnection) -> None:
+        if next(failures, False):
+            raise OSError
+        commit(dialect, connection)
+
+    monkeypatch.setattr(DefaultDialect, "do_commit", fail)
+    with pytest.raises(OSError, match=r"^$"):
+        database.do(partial(pay, number=1, amount=80))
+    assert database.do(partial(pay, number=2, amount=80)) == 2
+    with database.read() as session:
+        assert stored(session) == 90
+        assert audit_ledger(session).ok
+
+
+def test_only_so_many_rows_stay(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "STAYING_MAX", 1)
+    for number in range(3):
+        assert database.do(partial(pay, number=number)) == number + 1
+    with database.read() as session:
+        assert stored(session) == 30
+        assert audit_ledger(session).ok
