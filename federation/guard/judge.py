@@ -79,7 +79,6 @@ class Judge:
     bundles: Bundles
     limits: Limits = field(default_factory=Limits)
     _waiting: Child | None = None
-    _trains: bool = False  # whether the waiting child has torch
     _idle_since: float = 0.0
 
     def answer(self, task: Task, *, is_gone: Callable[[], bool]) -> RecordDict:
@@ -126,7 +125,7 @@ class Judge:
                 warm=modules,
                 scratch_in=self._scratch,
             )
-            self._trains, self._idle_since = is_training_next, time.monotonic()
+            self._idle_since = time.monotonic()
 
     def cool(self) -> None:
         """End a child that nobody has needed for a while, and forget runs of long ago."""

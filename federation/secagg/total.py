@@ -25,7 +25,6 @@ class SecureSum:
         self.roster = Roster.of(offered, adverts, quorum or least_quorum(len(adverts)))
         self._boxes: dict[str, dict[str, bytes]] = {}  # receiver -> sender -> box
         self._have_dealt: set[str] = set()
-        self._have_boxes: set[str] = set()
 
     @property
     def quorum(self) -> int:

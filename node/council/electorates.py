@@ -100,10 +100,6 @@ STRAW_RULE = DecisionRule(
     is_by_area=False,
     source="Linli: a straw vote binds nobody, so it needs no quorum.",
 )
-DECISION_RULES = {
-    rule.code: rule
-    for rule in (RESIDENTS_RULE, OWNERS_ORDINARY_RULE, OWNERS_SPECIAL_RULE, STRAW_RULE)
-}
 
 
 @dataclass(frozen=True)

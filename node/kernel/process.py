@@ -77,10 +77,6 @@ class SupervisedProcess:
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if running and self._process else None
 
-    @property
-    def is_running(self) -> bool:
-        return self.pid is not None
-
     async def start(self) -> None:
         """Start the program and watch over it; refused if it is not installed."""
         assert self._watch is None, f"{self.name} is already supervised"

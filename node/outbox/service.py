@@ -99,11 +99,6 @@ def kind_of(body: Body) -> str:
     return type(body).__name__
 
 
-def next_attempts(session: Session) -> dict[str, datetime]:
-    """For each community for which something waits: when the first of it may be tried."""
-    return dict(rows.ask(session, NEXT_ATTEMPTS))
-
-
 def due(
     session: Session,
     *,

@@ -64,11 +64,11 @@ def test_a_killed_child_comes_back(tmp_path: Path) -> None:
         first = process.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        await until(lambda: process.starts == 2 and process.is_running)
+        await until(lambda: process.starts == 2 and process.pid is not None)
         assert process.pid != first
         assert statuses == [-signal.SIGKILL]
         await process.stop()
-        assert not process.is_running
+        assert process.pid is None
         assert statuses == [-signal.SIGKILL]
 
     asyncio.run(story())
