@@ -109,6 +109,8 @@ def _settled(session: Session, record: ReceiptRecord) -> tuple[Statement, Batch,
         raise NotOnChain(exchange=name, problem=f"its statement is {statement.state}")
     if found.path is None:
         raise NotOnChain(exchange=name, problem="its way to the batch's root was not kept")
+    if not merkle.is_proven(statement.payload, _unpacked(found.path), found.Batch.merkle_root):
+        raise NotOnChain(exchange=name, problem="what was kept does not lead to the batch's root")
     return statement, found.Batch, found.path
 
 

@@ -16,7 +16,7 @@ from node.kernel import merkle, signing
 from node.kernel.ids import derived_id
 from node.peer import wire
 from node.settlement import proof, service
-from node.settlement.model import Batch, Statement
+from node.settlement.model import Batch, BatchStatement, Statement
 from node.settlement.proof import NotOnChain
 from simulation import verify_proof
 from simulation.verify_proof import ProofWrong, verify
@@ -84,7 +84,7 @@ def settle(
     def keep(session: Session, side: Side) -> None:
         batch = Batch(
             round_id=round_id,
-            merkle_root=bytes(32),
+            merkle_root=merkle.root(payloads),
             digest=bytes(32),
             delta_minutes=0,
             signature=bytes(65),
@@ -261,6 +261,20 @@ def test_what_is_not_settled_is_not_proven(district: District) -> None:
     district.help_guest(9, minutes=15)
     with pytest.raises(NotOnChain, match="next statement"):
         proven(district.home, exchange_id(9))
+
+
+def test_a_way_that_was_damaged_in_the_database_is_not_handed_out(district: District) -> None:
+    settle(district)
+    proven(district.home)
+
+    def damage(session: Session) -> None:
+        for row in session.scalars(select(BatchStatement)):
+            assert row.path is not None
+            row.path = row.path[:-1] + bytes([row.path[-1] ^ 1])
+
+    district.home.do(damage)
+    with pytest.raises(NotOnChain, match="does not lead to the batch's root"):
+        proven(district.home)
 
 
 def test_a_file_that_is_none_is_said_to_be_none(
