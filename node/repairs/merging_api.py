@@ -8,15 +8,20 @@ from node.repairs import merging, service
 from node.repairs.access import STAFF, WORKERS
 from node.repairs.shapes import Repair, Similar, SimilarPage
 from node.repairs.shapes import repair as as_json
+from node.web import etag
 from node.web.session import AnyRequest, house, require
 
 
 @put("/api/repairs/{request_id:int}/merged-into/{kept_id:int}")
 async def merge(request: AnyRequest, request_id: FromPath[int], kept_id: FromPath[int]) -> Repair:
-    """Close a request because `kept_id` means the same (property, clerk). Not to be undone."""
+    """Close a request because `kept_id` means the same (property, clerk). Not to be undone.
+
+    With If-Match and the ETag of the request as it was read: 412 if it has moved on since.
+    """
     who, node = require(request, *WORKERS), house(request)
 
     def command(session: Session) -> Repair:
+        etag.check_match(request, as_json(service.find(session, request_id)))
         return as_json(
             merging.merge(
                 session,

@@ -250,13 +250,19 @@ def test_figures_count_a_trouble_once(
 
 
 def test_merging_by_program(
-    house: ClientHouse, residents: dict[str, UUID], twice: tuple[int, int]
+    house: ClientHouse, desk: Desk, residents: dict[str, UUID], twice: tuple[int, int]
 ) -> None:
     duplicate, original = twice
     path, clerk = f"/api/repairs/{duplicate}/merged-into/{original}", house.bearer(Role.CLERK)
     wu = house.signed_in(residents["Wu"])
     assert house.client.put(path, headers=wu).status_code == 403
-    answers = [house.client.put(path, headers=clerk) for _ in range(2)]
+    seen = house.client.get(f"/api/repairs/{duplicate}", headers=clerk).headers["ETag"]
+    desk.move(duplicate, Status.DISPATCHED)
+    late = house.client.put(path, headers=clerk | {"If-Match": seen})
+    assert (late.status_code, late.json()["code"]) == (412, "web.changed_meanwhile")
+    seen = house.client.get(f"/api/repairs/{duplicate}", headers=clerk).headers["ETag"]
+    answers = [house.client.put(path, headers=clerk | {"If-Match": seen})]
+    answers += [house.client.put(path, headers=clerk)]
     assert [one.json()["mergedInto"] for one in answers] == [original] * 2
     listed = house.client.get(f"/api/repairs/{original}/merged", headers=clerk).json()["data"]
     assert [one["id"] for one in listed] == [duplicate]
