@@ -250,13 +250,6 @@ def void_hold(session: Session, clock: Clock, *, hold_id: UUID) -> None:
     _close_hold(session, clock, hold, HoldState.VOIDED)
 
 
-def keep_hold(session: Session, *, hold_id: UUID) -> None:
-    """Take away a hold's expiry: from now on only the other side's answer can end it."""
-    hold = _hold(session, hold_id)
-    _check_open(hold)
-    HOLDS.change(session, hold, expires_at=None)
-
-
 def expire_holds(session: Session, clock: Clock) -> list[UUID]:
     """Give back what was promised and not claimed in time; returns the holds' ids."""
     overdue = select(HOLD.c.id).where(

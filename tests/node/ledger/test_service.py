@@ -86,7 +86,6 @@ def test_a_closed_hold_stays_closed(database: Database, clock: VirtualClock) -> 
         lambda session: ledger.void_hold(session, clock, hold_id=paid),
         lambda session: ledger.capture_hold(session, clock, hold_id=paid, amount=9),
         lambda session: ledger.capture_hold(session, clock, hold_id=void),
-        lambda session: ledger.keep_hold(session, hold_id=void),
     ):
         with pytest.raises(refusals.HoldNotOpen):
             database.do(refused)
@@ -103,14 +102,13 @@ def test_a_hold_covers_what_it_says(database: Database, clock: VirtualClock) -> 
 def test_an_expired_hold_is_given_back(database: Database, clock: VirtualClock) -> None:
     until = clock.now() + HOUR
     hold_id = database.do(lambda session: promise(session, clock, 1, 10, expires_at=until))
-    kept = database.do(lambda session: promise(session, clock, 2, 10, expires_at=until))
-    database.do(lambda session: ledger.keep_hold(session, hold_id=kept))
+    endless = database.do(lambda session: promise(session, clock, 2, 10))
     assert database.do(lambda session: ledger.expire_holds(session, clock)) == []
     clock.advance(HOUR)
     with pytest.raises(refusals.HoldNotOpen, match="expired"):  # the time decides, not the sweep
         database.do(lambda session: ledger.capture_hold(session, clock, hold_id=hold_id))
     assert database.do(lambda session: ledger.expire_holds(session, clock)) == [hold_id]
-    database.do(lambda session: ledger.capture_hold(session, clock, hold_id=kept))
+    database.do(lambda session: ledger.capture_hold(session, clock, hold_id=endless))
     assert balances(database) == (-10, 10)
 
 
