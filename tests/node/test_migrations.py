@@ -5,6 +5,7 @@ from functools import partial
 from uuid import uuid4
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
@@ -66,6 +67,34 @@ def test_rows_stand_when_it_is_migrated_again(database_url: str) -> None:
     with open_engine(database_url, read_only=True).connect() as connection:
         assert count(connection, "journal_entry") == 1
         assert count(connection, "posting") == 2
+
+
+def test_requests_of_before_merging_stand_unmerged(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        command.upgrade(migrations._config(connection), "0010")
+        now = VirtualClock().now().strftime("%Y-%m-%d %H:%M:%S.%f")
+        values = {"title": "Lamp", "description": "dark", "location": "7-2", "category": "lift"}
+        values |= dict.fromkeys(("created_at", "updated_at", "due_at"), now)
+        values |= {"recorded_by": "desk", "status": "pending"}
+        numbers = dict.fromkeys(("closings", "reopenings", "level"), 0)
+        for number in (1, 2):
+            row = values | numbers | {"id": number, "key": uuid4().hex, "is_shared": False}
+            places = ", ".join(f":{name}" for name in row)
+            insert = f"INSERT INTO service_request ({', '.join(row)}) VALUES ({places})"  # noqa: S608 (our table)
+            connection.execute(text(insert), row)
+    engine.dispose()
+    assert migrations.migrate(database_url) == ("0010", LATEST)
+    engine = open_engine(database_url)
+    with engine.connect() as connection:
+        merged = connection.execute(text("SELECT merged_into FROM service_request"))
+        assert merged.scalars().all() == [None, None]
+        for into in ("id", "2", "99"):  # itself, while it is open, or what is not there
+            change = f"UPDATE service_request SET merged_into = {into} WHERE id = 1"  # noqa: S608
+            with pytest.raises(DBAPIError):
+                connection.execute(text(change))
+            connection.rollback()
+    engine.dispose()
 
 
 @pytest.mark.parametrize("table", ["journal_entry", "posting"])

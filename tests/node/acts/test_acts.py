@@ -78,6 +78,21 @@ def test_what_a_clerk_changes_is_noted_without_the_code(house: ClientHouse) -> N
     assert act.at == house.clock.now()
 
 
+def test_a_merger_is_noted_with_both_requests(house: ClientHouse) -> None:
+    lin, zhao = house.resident("Lin"), house.resident("Zhao", Role.CLERK)
+    body = {"title": "lift", "description": "stands", "location": "7", "isShared": True}
+    for _ in range(2):
+        house.client.post("/api/repairs", json=body, headers=house.signed_in(lin) | key())
+    clerk = house.signed_in(zhao)
+    assert house.client.put("/api/repairs/1/merged-into/1", headers=clerk).status_code == 409
+    for _ in range(2):
+        answer = house.client.put("/api/repairs/2/merged-into/1", headers=clerk)
+        assert answer.status_code == 200
+    act, *_again = noted(house)
+    assert act.what == "PUT /api/repairs/{request_id}/merged-into/{kept_id}"
+    assert (act.actor, act.subject) == (str(zhao), "kept_id=1,request_id=2")
+
+
 def test_a_refused_act_and_a_look_leave_no_line(house: ClientHouse) -> None:
     clerk = house.signed_in(house.resident("Zhao", Role.CLERK))
     assert house.client.post("/api/things/A/13", headers=clerk).status_code == 409
