@@ -11,6 +11,7 @@ which knows what is not yet written.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import String, TypeEngine
+
+from node.kernel.ids import read_id
 
 Convert = Callable[[Any], Any]
 Values = Mapping[str, Any]
@@ -139,10 +142,10 @@ class _Compiled:
 
     def bound(self, values: Values) -> Any:
         """The values as the driver takes them; those the statement has itself may be left out."""
-        pairs = [
-            (name, _one(values.get(name, own), convert)) for name, own, convert in self._parameters
-        ]
-        return [value for _, value in pairs] if self._is_positional else dict(pairs)
+        given = [_one(values.get(name, own), convert) for name, own, convert in self._parameters]
+        if self._is_positional:
+            return given
+        return dict(zip([name for name, _, _ in self._parameters], given, strict=True))
 
     def bound_to_each(
         self, columns: Mapping[str, Sequence[Any]], values: Values
@@ -157,13 +160,11 @@ class _Compiled:
 
     def read(self, rows: Iterable[Sequence[Any]]) -> Found:
         """Rows as Python knows them."""
-        found = []
-        for row in rows:
-            values = list(row)
+        columns: list[Any] = list(zip(*rows, strict=True))  # as when writing: mostly done in C
+        if columns:
             for place, process in self._results:
-                values[place] = process(values[place])
-            found.append(tuple(values))
-        return found
+                columns[place] = [process(value) for value in columns[place]]
+        return list(zip(*columns, strict=True))
 
 
 def in_one_go(connection: Connection) -> AbstractContextManager[Any]:
@@ -184,7 +185,7 @@ def file_version(connection: Connection) -> int | None:
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """New rows, which all name the same columns; other columns get their default."""
-    assert all(len(row) == len(rows[0]) for row in rows), "one table's rows name the same columns"
+    assert len(set(map(len, rows))) == 1, "one table's rows name the same columns"
     _many(table, tuple(rows[0]), 0, connection.dialect).run(connection, rows)
 
 
@@ -217,13 +218,13 @@ class _Many:
                 zip(*map(self._values, rows), strict=True), self._given, strict=True
             )
         ]
-        columns += [[value] * len(rows) for value in self._own]
+        columns += [repeat(value, len(rows)) for value in self._own]
         cursor = connection.connection.cursor()
         try:
             if self._is_array:
                 cursor.execute(self._sql, [list(one) for one in columns])
             else:
-                cursor.executemany(self._sql, list(zip(*columns, strict=True)))
+                cursor.executemany(self._sql, zip(*columns, strict=True))
         finally:
             cursor.close()
 
@@ -269,6 +270,8 @@ def _own(column: Column[Any]) -> Any:
 
 
 def _to_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    if isinstance(kind, Uuid) and dialect.name == SQLITE:
+        return _as_digits
     convert = kind.dialect_impl(dialect).bind_processor(dialect)
     if convert is None and isinstance(kind, String) and dialect.name == POSTGRESQL:
         return _plain  # its driver would take a list of enum members for another type than text
@@ -278,7 +281,12 @@ def _to_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
 @lru_cache(maxsize=16_384)
 def _known_uuid(text: str | None) -> UUID | None:
     """The same accounts and residents come again and again, and making an id of text is dear."""
-    return None if text is None else UUID(text)
+    return None if text is None else read_id(text)
+
+
+def _as_digits(key: UUID | None) -> str | None:
+    """What SQLAlchemy makes of it with two calls."""
+    return None if key is None else f"{key.int:032x}"
 
 
 def _plain(value: str | None) -> str | None:
