@@ -224,7 +224,7 @@ class _Many:
             if self._is_array:
                 cursor.execute(self._sql, [list(one) for one in columns])
             else:
-                cursor.executemany(self._sql, zip(*columns, strict=True))
+                cursor.executemany(self._sql, list(zip(*columns, strict=True)))
         finally:
             cursor.close()
 
