@@ -1,10 +1,12 @@
 """How fast a federation is studied: the fast engine against pfl and Flower's simulation on Ray.
 
-    python -m bench.forecast [--communities 50 500] [--rounds 5] [--ray 50] [--large 2000]
+    python -m bench.forecast [--communities 50 500] [--rounds 5] [--ray 8 50] [--large 2000]
 
 All sides train the same model on the same batches with the same steps. Rounds are taken in turn, so
-that the machine's noise falls on all alike; trust the ratios, not the seconds. pfl lives in an
-environment of its own, made on the first run under build/.
+that the machine's noise falls on all alike; trust the ratios, not the seconds. Every ratio is given
+twice: on the clock, which favours whoever has more processes where other work is under way, and in
+seconds of the processor, of all processes together. pfl lives in an environment of its own, made on
+the first run under build/.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -36,6 +38,7 @@ from federation.recipe import (
     Recipe,
     draw_batches,
 )
+from federation.weights import Weights
 from simulation.city import CATEGORIES, FIRST_DAY, grow
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +46,8 @@ PFL_VENV = ROOT / "build" / "pfl-venv"
 PFL_PACKAGES = ("pfl==0.6.0", "torch==2.13.0", "numpy==2.4.6")
 DAYS = 400
 LARGE_DAYS, LARGE_ROUNDS = 1_461, 40
-RAY_ROUNDS = 6
+RAY_ROUNDS = 15
+RAY_WARM_ROUNDS = 6  # until every worker has built the windows of nearly every community
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -51,15 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.forecast")
     parser.add_argument("--communities", type=int, nargs="*", default=[50, 500])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--ray", type=int, default=50, help="communities; 0: not")
+    parser.add_argument("--ray", type=int, nargs="*", default=[8, 50], help="communities")
     parser.add_argument("--large", type=int, default=2_000, help="communities; 0: not")
     options = parser.parse_args(arguments)
     os.environ.update(ONE_THREAD)
     found: dict[str, Any] = {}
     for communities in options.communities:
         found[f"pfl_{communities}"] = _against_pfl(communities, options.rounds)
-    if options.ray:
-        found[f"flower_ray_{options.ray}"] = _against_ray(options.ray)
+    for communities in options.ray:
+        found[f"flower_ray_{communities}"] = _against_ray(communities)
     if options.large:
         found[f"large_{options.large}"] = _large(options.large)
     sys.stdout.write(json.dumps(found) + "\n")
@@ -107,17 +111,26 @@ def _against_pfl(communities: int, rounds: int) -> dict[str, float]:
                     flat = np.concatenate([one.reshape(-1) for one in mine.values()])
                     difference = float(np.abs(flat - np.array(answer["weights"])).max())
             process.stdin.close()
-    pairs = list(zip(theirs, ours, strict=True))
-    ratio = median(their[0] / our[0] for their, our in pairs)
-    result = {
-        "engine_rounds_per_second": 1 / median(our[0] for our in ours),
-        "pfl_rounds_per_second": 1 / median(their[0] for their in theirs),
-        "ratio": ratio,
-        "ratio_of_processor_seconds": median(their[1] / our[1] for their, our in pairs),
-        "weights_differ_by": difference,
-    }
-    _say(f"{communities} communities: engine / pfl = {ratio:.1f}  {result}")
+    result = _compared(ours, "pfl", theirs) | {"weights_differ_by": difference}
+    _say(f"{communities} communities: engine / pfl = {result['ratio']:.1f}  {result}")
     return result
+
+
+def _compared(
+    ours: Sequence[tuple[float, float]], name: str, theirs: Sequence[tuple[float, float]]
+) -> dict[str, float]:
+    """(seconds on the clock, seconds of the processor) of each round, as rates and ratios."""
+    ours_clock, ours_processor = (median(one) for one in zip(*ours, strict=True))
+    theirs_clock, theirs_processor = (median(one) for one in zip(*theirs, strict=True))
+    return {
+        "engine_rounds_per_second": 1 / ours_clock,
+        f"{name}_rounds_per_second": 1 / theirs_clock,
+        "ratio": theirs_clock / ours_clock,
+        "engine_processor_seconds_a_round": ours_processor,
+        f"{name}_processor_seconds_a_round": theirs_processor,
+        "ratio_of_processor_seconds": theirs_processor / ours_processor,
+        "load_average": os.getloadavg()[0],
+    }
 
 
 def _answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
@@ -162,30 +175,55 @@ def _pfl_python() -> Path:
 
 
 def _against_ray(communities: int) -> dict[str, float]:
-    """Flower's simulation after its start-up, against the engine in the same minute."""
+    """Flower's simulation once its actors are warm, against the engine in the same minute."""
     from simulation.compare.flower_app import federate
 
     histories = histories_of(communities, DAYS)
-    recipe, moments = Recipe(rounds=RAY_ROUNDS), [time.perf_counter()]
-    theirs = federate(histories, recipe, lambda n, w, s: moments.append(time.perf_counter()))
-    steady = [after - before for before, after in pairwise(moments)][2:]
-    members = [engine.gather(histories)]
-    began, ours = time.perf_counter(), []
-    mine = engine.federate_members(
-        members, recipe=recipe, on_round=lambda n, w, s: ours.append(time.perf_counter())
-    )
-    seconds = [after - before for before, after in pairwise([began, *ours])]
-    ratio = median(steady) / median(seconds)
-    result = {
-        "engine_rounds_per_second": 1 / median(seconds),
-        "flower_ray_rounds_per_second": 1 / median(steady),
-        "ratio": ratio,
+    recipe, theirs = Recipe(rounds=RAY_ROUNDS), _Stopwatch(_processor_seconds_of_all)
+    flower = federate(histories, recipe, theirs.on_round)
+    members, ours = [engine.gather(histories)], _Stopwatch(time.process_time)
+    mine = engine.federate_members(members, recipe=recipe, on_round=ours.on_round)
+    result = _compared(ours.rounds(), "flower_ray", theirs.rounds()) | {
         "weights_differ_by": max(
-            float(np.abs(mine.weights[name] - theirs.weights[name]).max()) for name in mine.weights
+            float(np.abs(mine.weights[name] - flower.weights[name]).max()) for name in mine.weights
         ),
     }
-    _say(f"{communities} communities: engine / Flower + Ray = {ratio:.1f}  {result}")
+    _say(f"{communities} communities: engine / Flower + Ray = {result['ratio']:.1f}  {result}")
     return result
+
+
+class _Stopwatch:
+    """The clock's and the processor's seconds of every round but the first ones."""
+
+    def __init__(self, processor: Callable[[], float]) -> None:
+        self._processor = processor
+        self._moments: list[tuple[float, float]] = []
+
+    def on_round(self, number: int, weights: Weights, loss: float) -> None:
+        self._moments.append((time.perf_counter(), self._processor()))
+
+    def rounds(self) -> list[tuple[float, float]]:
+        """(on the clock, of the processor) of the rounds after RAY_WARM_ROUNDS."""
+        steady = pairwise(self._moments[RAY_WARM_ROUNDS - 1 :])
+        return [(after[0] - before[0], after[1] - before[1]) for before, after in steady]
+
+
+def _processor_seconds_of_all() -> float:
+    """Of this process and all that it started: Ray's workers and its own servants."""
+    spent, parents = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended while we looked
+        number = int(folder.name)
+        parents[number] = int(fields[1])
+        spent[number] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    family, new = set[int](), {os.getpid()}
+    while new:
+        family |= new
+        new = {one for one, parent in parents.items() if parent in new}
+    return sum(spent[one] for one in family)
 
 
 def _large(communities: int) -> dict[str, float]:

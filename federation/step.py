@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from federation.product import LANES, multiply, multiply_transposed
 from federation.recipe import (
     LOG_MULTIPLIER_MAX,
     MEAN_DECAY,
@@ -24,6 +25,9 @@ from federation.recipe import (
 ZERO, ONE, HALF, THIRD = np.float32(0), np.float32(1), np.float32(1 / 2), np.float32(1 / 3)
 FOURTH, FIFTH, SIXTH = np.float32(1 / 4), np.float32(1 / 5), np.float32(1 / 6)
 SEVENTH, EIGHTH, NINTH = np.float32(1 / 7), np.float32(1 / 8), np.float32(1 / 9)
+
+
+LEVEL, NOISE, TARGETS = range(3)  # of a window's row, behind its features
 
 
 class Rules(NamedTuple):
@@ -43,10 +47,7 @@ compiled = numba.njit(cache=True, fastmath=True, error_model="numpy")
 @compiled
 def take_steps(
     weights: Any,  # (w1, b1, w2, b2, w3, b3), matrices as (in, out); changed in place
-    features: Any,
-    level: Any,
-    targets: Any,
-    noise: Any,
+    windows: Any,  # a row each: features, level, noise, targets
     batches: Any,  # (steps, B) indices of windows
     learning_rate: float,
     rules: Rules,
@@ -55,13 +56,20 @@ def take_steps(
     w1, b1, w2, b2, w3, b3 = weights
     steps, size = batches.shape
     x = np.empty((size, w1.shape[0]), np.float32)
+    rest = np.empty((size, windows.shape[1] - w1.shape[0]), np.float32)
     first, second = (
         np.empty((size, w1.shape[1]), np.float32),
         np.empty((size, w2.shape[1]), np.float32),
     )
     slope1, slope2 = np.empty_like(first), np.empty_like(second)
     back1, back2 = np.empty_like(first), np.empty_like(second)
-    output = np.empty((size, w3.shape[1]), np.float32)
+    days = w3.shape[1]
+    output = np.zeros((size, LANES), np.float32)  # the days, and nothing behind them
+    last, turned_last = (
+        np.zeros((w3.shape[0], LANES), np.float32),
+        np.empty(w3.shape[::-1], w3.dtype),
+    )
+    last_gradient, turned = np.empty_like(last), np.empty(w2.shape[::-1], w2.dtype)
     gradient = (
         np.empty_like(w1),
         np.empty_like(b1),
@@ -88,22 +96,23 @@ def take_steps(
     )
     loss_sum, mean_kept, square_kept = 0.0, 1.0, 1.0
     for step in range(steps):
-        batch = batches[step]
-        _gather(features, batch, x)
-        np.dot(x, w1, first)
+        _gather(windows, batches[step], x, rest)
+        last[:, :days], turned_last[:], turned[:] = w3, w3.T, w2.T
+        multiply(x, w1, first)
         _activate(first, b1, slope1)
-        np.dot(first, w2, second)
+        multiply(first, w2, second)
         _activate(second, b2, slope2)
-        np.dot(second, w3, output)
-        loss_sum += _score(output, b3, batch, level, targets, noise, rules)
-        np.dot(second.T, output, gradient[4])
+        multiply(second, last, output)
+        loss_sum += _score(output, b3, rest, rules)
+        multiply_transposed(second, output, last_gradient)
+        gradient[4][:] = last_gradient[:, :days]
         _sum_rows(output, gradient[5])
-        np.dot(output, w3.T, back2)
+        multiply(output, turned_last, back2)
         _scale(back2, slope2, gradient[3])
-        np.dot(first.T, back2, gradient[2])
-        np.dot(back2, w2.T, back1)
+        multiply_transposed(first, back2, gradient[2])
+        multiply(back2, turned, back1)
         _scale(back1, slope1, gradient[1])
-        np.dot(x.T, back1, gradient[0])
+        multiply_transposed(x, back1, gradient[0])
         mean_kept *= rules.mean_decay
         square_kept *= rules.square_decay
         rate = np.float32(learning_rate / (1 - mean_kept))
@@ -118,11 +127,14 @@ def take_steps(
 
 
 @compiled
-def _gather(features: Any, batch: Any, rows: Any) -> None:
-    for n in range(rows.shape[0]):
-        window = batch[n]
-        for column in range(rows.shape[1]):
-            rows[n, column] = features[window, column]
+def _gather(windows: Any, batch: Any, features: Any, rest: Any) -> None:
+    width = features.shape[1]
+    for n in range(features.shape[0]):
+        window = windows[batch[n]]
+        for column in range(width):
+            features[n, column] = window[column]
+        for column in range(rest.shape[1]):
+            rest[n, column] = window[width + column]
 
 
 @compiled
@@ -137,20 +149,17 @@ def _activate(values: Any, bias: Any, slope: Any) -> None:
 
 
 @compiled
-def _score(
-    output: Any, bias: Any, batch: Any, level: Any, targets: Any, noise: Any, rules: Any
-) -> float:
+def _score(output: Any, bias: Any, rest: Any, rules: Any) -> float:
     """Turn the last layer's output into its gradient, in place; returns the mean scaled square."""
-    rows, days = output.shape
-    share = ONE / np.float32(output.size)
-    came, unit = np.empty_like(output), np.empty_like(output)
-    extra, squares = np.empty_like(output), np.empty_like(output)
+    rows, days = output.shape[0], bias.size
+    share = ONE / np.float32(rows * days)
+    came, unit = np.ones_like(output), np.ones_like(output)  # behind the days nothing is missed
+    extra, squares = np.zeros_like(output), np.empty_like(output)
     for n in range(rows):
-        window = batch[n]
         for day in range(days):
             output[n, day] += bias[day]
-            came[n, day] = targets[window, day]
-            unit[n, day], extra[n, day] = level[window], noise[window]
+            came[n, day] = rest[n, TARGETS + day]
+            unit[n, day], extra[n, day] = rest[n, LEVEL], rest[n, NOISE]
     values, came, unit = output.reshape(-1), came.reshape(-1), unit.reshape(-1)
     extra, squares = extra.reshape(-1), squares.reshape(-1)
     for index in range(values.size):  # side by side in memory: sixteen at a time
@@ -190,7 +199,7 @@ def _exp(value: Any) -> Any:
 def _sum_rows(values: Any, into: Any) -> None:
     into[:] = ZERO
     for n in range(values.shape[0]):
-        for column in range(values.shape[1]):
+        for column in range(into.size):
             into[column] += values[n, column]
 
 
