@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, DateTime, Engine, Row, Uuid
+from sqlalchemy import Connection, DateTime, Engine, Row, Table, Uuid
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -140,7 +140,8 @@ class Database:
         self._reactions: Reactions = reactions or {}
         self._waiting: Waiting[_Job] = Waiting(most=BATCH_MAX, refuse=self._refuse)
         self._is_open = True
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[tuple[Callable[[], None], Table | None]] = []
+        self._grown: set[Table] = set()  # got new rows in the last transaction
         self._writer_engine = open_engine(url)
         self._reader_engine = open_engine(url, read_only=True)
         self._connection: Connection | None = None
@@ -180,9 +181,12 @@ class Database:
         """For kernel/lookup.py: connections that only read."""
         return self._reader_engine
 
-    def on_commit(self, listener: Callable[[], None]) -> None:
-        """Call `listener`, from the writer's thread, after each commit."""
-        self._listeners.append(listener)
+    def on_commit(self, listener: Callable[[], None], *, of: Table | None = None) -> None:
+        """Call `listener`, from the writer's thread, after each commit.
+
+        With `of`, only after those that may have brought this table new rows (kernel/rows.py).
+        """
+        self._listeners.append((listener, of))
 
     def close(self) -> None:
         """Finish what is queued and let go of the file."""
@@ -227,7 +231,9 @@ class Database:
                 self._answer(batch, [(None, failure)])
             return
         self._answer(batch, outcomes)
-        for listener in self._listeners:
+        for listener, table in self._listeners:
+            if table is not None and table not in self._grown:
+                continue
             try:
                 listener()
             except Exception as failure:  # its event loop has ended, say; the writer goes on
@@ -262,11 +268,11 @@ class Database:
     def _transaction(self) -> Iterator[Connection]:
         """On the one connection that the writer keeps: to borrow one costs as much as a command."""
         connection = self._connection or self._writer_engine.connect()
-        self._connection = connection
+        self._connection, self._grown = connection, set()
         try:
             with connection.begin():
                 yield connection
-            rows.let_stay(connection)
+            self._grown = rows.committed(connection)
         except (_TryCarefully, DomainError):  # undone, and the connection is as good as before
             raise
         except BaseException:  # the server may have gone: the next transaction starts afresh

@@ -57,6 +57,7 @@ class _Kept:
     tables: dict[Any, _Table] = field(default_factory=dict)  # by Rows
     added: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
     complete: dict[Table, Complete] = field(default_factory=dict)
+    grown: set[Table] = field(default_factory=set)  # got new rows, some of them undone perhaps
     is_changed: bool = False
     version: int | None = None  # of the file, as other connections change it
 
@@ -232,19 +233,16 @@ def ask_many(session: Session, lookup: Lookup, keys: Sequence[Any], /, **values:
     return lookup.many(_all_written(session), keys, **values)
 
 
-def tell(session: Session, update: Prepared, /, **values: Any) -> int:
-    """Run a prepared UPDATE of a table of which nobody keeps rows; how many rows it changed."""
-    return update.change(_all_written(session), **values)
-
-
 def has_assumed(session: Session) -> bool:
     """Whether a refusal may rest on a key that was taken for new."""
     return _ASSUMED in session.info
 
 
-def let_stay(connection: Connection) -> None:
-    """The transaction was committed: its rows may serve the next one of this connection."""
-    connection.info[_STAYED] = connection.info.pop(_WRITTEN)
+def committed(connection: Connection) -> set[Table]:
+    """The transaction was: its rows may serve this connection's next; which tables got new ones."""
+    kept: _Kept = connection.info.pop(_WRITTEN)
+    connection.info[_STAYED] = kept.staying()
+    return kept.grown
 
 
 def watch(engine: Engine) -> None:
@@ -277,7 +275,7 @@ def watch(engine: Engine) -> None:
     def commit(connection: Connection) -> None:
         kept = connection.info.pop(_KEPT)
         _write_all(kept)
-        connection.info[_WRITTEN] = kept.staying()
+        connection.info[_WRITTEN] = kept
 
     @event.listens_for(engine, "rollback")
     def rollback(connection: Connection) -> None:
@@ -314,6 +312,7 @@ def _write_all(kept: _Kept) -> None:
             if table in kept.complete:
                 kept.complete[table](added[table])
             insert_rows(kept.connection, table, added[table])
+            kept.grown.add(table)
         for rows, known in kept.tables.items():
             if known.changed:
                 rows._write(kept.connection, known)

@@ -22,7 +22,6 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
-    Update,
     Uuid,
     any_,
     bindparam,
@@ -44,9 +43,9 @@ KEY = "row_key"
 
 
 class Prepared:
-    """One SELECT or UPDATE; its parameters are the statement's bindparams, by name."""
+    """One SELECT; its parameters are the statement's bindparams, by name."""
 
-    def __init__(self, statement: Select[Any] | Update) -> None:
+    def __init__(self, statement: Select[Any]) -> None:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
@@ -57,16 +56,6 @@ class Prepared:
         try:
             cursor.execute(compiled.sql, compiled.bound(values))
             return compiled.read(cursor.fetchall())
-        finally:
-            cursor.close()
-
-    def change(self, connection: Connection, /, **values: Any) -> int:
-        """Run an UPDATE; returns how many rows it changed."""
-        compiled = self.compiled(connection)
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(compiled.sql, compiled.bound(values))
-            return int(cursor.rowcount)
         finally:
             cursor.close()
 
@@ -120,7 +109,7 @@ class Lookup:
 class _Compiled:
     """A statement as one database's driver takes it, and how its values come and go."""
 
-    def __init__(self, statement: Select[Any] | Update, dialect: Dialect) -> None:
+    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
         self._is_positional = bool(compiled.positional)
@@ -129,7 +118,7 @@ class _Compiled:
             (name, compiled.binds[name].value, _to_driver(compiled.binds[name].type, dialect))
             for name in names or ()
         ]
-        columns = statement.selected_columns if isinstance(statement, Select) else ()
+        columns = statement.selected_columns
         found = [
             column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
         ]

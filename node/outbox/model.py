@@ -71,7 +71,19 @@ class MessageRow:
     attempts: int
 
 
+@dataclass(slots=True)
+class DepartureRow:
+    """A line of the list of all that left, inside a transaction."""
+
+    kind: str
+    recipient: str
+    messages: int
+    bytes: int
+    last_at: datetime
+
+
 OUTBOX = cast(Table, OutboxMessage.__table__)
 INBOX = cast(Table, InboxMessage.__table__)
 DEPARTURE = cast(Table, Departure.__table__)
 MESSAGES = Rows(OUTBOX, MessageRow)
+DEPARTURES = Rows(DEPARTURE, DepartureRow, stays=True)

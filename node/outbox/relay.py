@@ -22,6 +22,7 @@ from node.kernel.glance import glance
 from node.kernel.messages import Envelope, Sealed
 from node.kernel.ports import Clock
 from node.outbox import service
+from node.outbox.model import OUTBOX
 from node.outbox.service import Outgoing
 
 ITEMS_MAX = 256  # in one call
@@ -98,7 +99,7 @@ class Relay:
         def wake() -> None:
             loop.call_soon_threadsafe(self._awake.set)
 
-        self._database.on_commit(wake)
+        self._database.on_commit(wake, of=OUTBOX)
         try:
             while True:
                 self._awake.clear()

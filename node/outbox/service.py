@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from node.kernel import rows
@@ -17,7 +17,7 @@ from node.kernel.errors import IdReused
 from node.kernel.messages import Body, Envelope, Sealed, Sealer
 from node.kernel.ports import Clock
 from node.kernel.statements import Found, Lookup, Prepared
-from node.outbox.model import DEPARTURE, INBOX, MESSAGES, OUTBOX, OutboxState
+from node.outbox.model import DEPARTURE, DEPARTURES, INBOX, MESSAGES, OUTBOX, OutboxState
 
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 60.0
@@ -42,17 +42,6 @@ DUE = Prepared(
     )
     .order_by(OUTBOX.c.created_at, OUTBOX.c.id)
     .limit(bindparam("rows_max"))
-)
-_COUNT_DEPARTURE = Prepared(
-    update(DEPARTURE)
-    .where(
-        DEPARTURE.c.kind == bindparam("kind_key"), DEPARTURE.c.recipient == bindparam("peer_key")
-    )
-    .values(
-        messages=DEPARTURE.c.messages + bindparam("more_messages"),
-        bytes=DEPARTURE.c.bytes + bindparam("more_bytes"),
-        last_at=bindparam("moment"),
-    )
 )
 
 
@@ -223,19 +212,13 @@ def record_departure(
     session: Session, clock: Clock, *, kind: str, recipient: str, messages: int, size: int
 ) -> None:
     """Add to the list of all that left the house. `size` in bytes."""
-    row = {"kind": kind, "recipient": recipient, "messages": messages, "bytes": size}
-    row["last_at"] = clock.now()
-    changed = rows.tell(
-        session,
-        _COUNT_DEPARTURE,
-        kind_key=kind,
-        peer_key=recipient,
-        more_messages=messages,
-        more_bytes=size,
-        moment=row["last_at"],
-    )
-    if changed == 0:
-        session.execute(insert(DEPARTURE), row)
+    known, now = DEPARTURES.get(session, (kind, recipient)), clock.now()
+    if known is None:
+        new = {"kind": kind, "recipient": recipient, "messages": messages, "bytes": size}
+        DEPARTURES.add(session, **new, last_at=now)
+        return
+    messages, size = known.messages + messages, known.bytes + size
+    DEPARTURES.change(session, known, messages=messages, bytes=size, last_at=now)
 
 
 def _record_first_try(

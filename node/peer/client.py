@@ -35,13 +35,12 @@ class GrpcPeers:
     def __init__(self, book: PeerBook, material: TlsMaterial) -> None:
         self._book = book
         self._credentials = channel_credentials(material)
-        self._channels: dict[KnownPeer, grpc.aio.Channel] = {}
+        self._channels: dict[KnownPeer, tuple[grpc.aio.Channel, PeerStub]] = {}
 
     async def deliver(self, community: str, items: Sequence[Sealed]) -> list[Sealed]:
         """Hand over the items, get one answer each; raises PeerUnreachable."""
         try:
-            channel = self._channel(self._book.get(community))
-            stub = PeerStub(channel)  # type: ignore[no-untyped-call]  # grpc generates it untyped
+            stub = self._stub(self._book.get(community))
             request = pb.DeliverRequest(items=[wire.signed(item) for item in items])
             response = await stub.Deliver(request, timeout=CALL_SECONDS_MAX)
         except UnknownPeer as unknown:
@@ -64,13 +63,15 @@ class GrpcPeers:
 
     async def close(self) -> None:
         """Let go of all channels."""
-        for channel in self._channels.values():
+        for channel, _ in self._channels.values():
             await channel.close()
 
-    def _channel(self, peer: KnownPeer) -> grpc.aio.Channel:
+    def _stub(self, peer: KnownPeer) -> PeerStub:
         if peer not in self._channels:
             name = ("grpc.ssl_target_name_override", peer.certificate_name)
-            self._channels[peer] = grpc.aio.secure_channel(
+            channel = grpc.aio.secure_channel(
                 peer.address, self._credentials, options=(*CHANNEL_OPTIONS, name)
             )
-        return self._channels[peer]
+            stub = PeerStub(channel)  # type: ignore[no-untyped-call]  # grpc generates it untyped
+            self._channels[peer] = channel, stub
+        return self._channels[peer][1]

@@ -219,3 +219,30 @@ def test_only_so_many_rows_stay(database: Database, monkeypatch: pytest.MonkeyPa
     with database.read() as session:
         assert stored(session) == 30
         assert audit_ledger(session).ok
+
+
+def test_a_listener_may_wait_for_a_table_that_grows(database: Database) -> None:
+    heard: list[int] = []
+
+    def look() -> None:
+        with database.read() as session:
+            heard.append(stored(session))
+
+    def refused(session: Session) -> None:
+        pay(session, 9)
+        raise No
+
+    def among_refused(session: Session) -> None:
+        database.write(partial(pay, number=2))  # waits for us, and shares a batch with the next
+        database.write(refused)
+        pay(session, 1)
+
+    database.on_commit(look, of=ENTRY)
+    database.do(lambda session: None)
+    database.do(lambda session: ledger.set_floor(session, account_id=PAYER, floor=-80))
+    with pytest.raises(No):
+        database.do(refused)
+    assert heard == []
+    database.do(among_refused)
+    database.close()
+    assert heard == [10, 20]

@@ -8,13 +8,13 @@ from typing import Any, cast
 from uuid import UUID, uuid5
 
 import pytest
-from sqlalchemy import LargeBinary, Table, bindparam, insert, select, update
+from sqlalchemy import LargeBinary, Table, bindparam, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Base, Database, open_engine
 from node.kernel.ids import NAMESPACE, derived_id
-from node.kernel.statements import Lookup, Prepared, insert_rows, update_rows
+from node.kernel.statements import Lookup, insert_rows, update_rows
 from node.ledger.model import ACCOUNTS
 from tests.node.kernel.test_rows import PAYEE, open_accounts
 
@@ -115,19 +115,6 @@ def test_many_rows_change_each_to_its_own_values(database: Database) -> None:
     database.do(command)
     expected = [FULL | changes[0], EMPTY | changes[1]]
     assert stored(database) == {row["id"]: row for row in expected}
-
-
-def test_a_prepared_change_says_how_many(database: Database) -> None:
-    add = THING.c.count + bindparam("more")
-    change = Prepared(update(THING).where(THING.c.id == bindparam("key")).values(count=add))
-    database.do(lambda session: insert_rows(session.connection(), THING, [FULL | {"count": 1}]))
-    keys = (FULL["id"], derived_id("nothing"))
-
-    def count_twice(session: Session) -> list[int]:
-        return [change.change(session.connection(), key=key, more=2) for key in keys]
-
-    assert database.do(count_twice) == [1, 0]
-    assert stored(database)[FULL["id"]]["count"] == 3
 
 
 def test_an_id_is_derived_as_the_standard_says() -> None:
