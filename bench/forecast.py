@@ -1,6 +1,6 @@
 """How fast a federation is studied: the fast engine against pfl and Flower's simulation on Ray.
 
-    python -m bench.forecast [--communities 50 500] [--rounds 5] [--ray 8 50] [--large 2000]
+    python -m bench.forecast [--communities 50 500] [--rounds 5] [--ray 8 50] [--large 2000 | --panel FILE]
 
 All sides train the same model on the same batches with the same steps. Rounds are taken in turn, so
 that the machine's noise falls on all alike; trust the ratios, not the seconds. Every ratio is given
@@ -12,6 +12,7 @@ the first run under build/.
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,7 @@ from federation.recipe import (
 )
 from federation.weights import Weights
 from simulation.city import CATEGORIES, FIRST_DAY, grow
+from simulation.compare.tables import read_table
 
 ROOT = Path(__file__).parents[1]
 PFL_VENV = ROOT / "build" / "pfl-venv"
@@ -57,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ray", type=int, nargs="*", default=[8, 50], help="communities")
     parser.add_argument("--large", type=int, default=2_000, help="communities; 0: not")
+    parser.add_argument("--panel", type=Path, help="the large run on a panel of `linli-sim city`")
     options = parser.parse_args(arguments)
     os.environ.update(ONE_THREAD)
     found: dict[str, Any] = {}
@@ -64,8 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found[f"pfl_{communities}"] = _against_pfl(communities, options.rounds)
     for communities in options.ray:
         found[f"flower_ray_{communities}"] = _against_ray(communities)
-    if options.large:
-        found[f"large_{options.large}"] = _large(options.large)
+    if options.panel:
+        found["panel"] = _large(list(read_table(options.panel).histories))
+    elif options.large:
+        found[f"large_{options.large}"] = _large(histories_of(options.large, LARGE_DAYS))
     sys.stdout.write(json.dumps(found) + "\n")
 
 
@@ -226,9 +231,9 @@ def _processor_seconds_of_all() -> float:
     return sum(spent[one] for one in family)
 
 
-def _large(communities: int) -> dict[str, float]:
+def _large(histories: list[History]) -> dict[str, float]:
     """A whole study at scale: windows built, 40 rounds of all communities, on one core."""
-    histories = histories_of(communities, LARGE_DAYS)
+    engine.federate(histories[:1], recipe=Recipe(rounds=1))  # compiles
     started, cpu = time.perf_counter(), time.process_time()
     members = [engine.gather(histories)]
     built = time.perf_counter() - started
@@ -237,8 +242,9 @@ def _large(communities: int) -> dict[str, float]:
         "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - cpu,
         "of_these_building_windows": built,
+        "memory_bytes_max": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
-    _say(f"{communities} x {LARGE_DAYS} days x {LARGE_ROUNDS}: {result}")
+    _say(f"{len(histories)} x {histories[0].days} days x {LARGE_ROUNDS}: {result}")
     return result
 
 

@@ -28,6 +28,7 @@ ARM_NAMES = (
     "federated",
     "federated_private",
     "zero_shot",
+    "zero_shot_plain",
 )
 ENGINES = ("fast", "flower")
 SEEDS_MAX = 100

@@ -23,6 +23,7 @@ MARKERS = {
     "federated": ("联合 federated", ACCENT, "o"),
     "federated_private": ("联合加噪 federated, private", GOOD, "P"),
     "zero_shot": ("零样本 zero-shot", GOOD, "*"),
+    "zero_shot_plain": ("零样本，未校准 zero-shot as it comes", GOOD, "1"),
 }
 ERROR = "总量平均绝对误差（件/日） total MAE, requests a day"
 

@@ -21,7 +21,7 @@ from simulation.refusals import ArmImpossible
 
 COLD_START_DAYS = (60, 120, 240, 480, 960)
 COLD_START_COMMUNITIES_MAX = 64
-FAVOURED = ("federated", "federated_private", "zero_shot")
+FAVOURED = ("federated", "federated_private", "zero_shot", "zero_shot_plain")
 OPPONENTS = ("centralised", "mean8", "local", "local_half", "local_early", "seed_forest")
 ROUNDS_SHOWN = 20
 EXAMPLE_DAYS_BEFORE = 28

@@ -19,7 +19,7 @@ from simulation.compare import arms
 from simulation.compare.arms import ARMS, Bench
 from simulation.compare.noise import noised
 from simulation.compare.protocol import METRICS, Protocol, judge
-from simulation.compare.study import Request, compare, summary
+from simulation.compare.study import FAVOURED, Request, compare, summary
 from simulation.compare.tables import Panel, read_table
 from simulation.compare.weather import Weather
 from simulation.refusals import ArmImpossible, PanelInvalid, PanelTooShort
@@ -128,7 +128,7 @@ def test_the_command_ends_with_one_json_line_and_leaves_a_page(tmp_path: Path) -
     assert set(figures["arms"]["federated_private"]["by_epsilon"]) == {"1", "4"}
     assert figures["arms"]["lag7"]["bytes_per_community"] == 0
     assert 0 <= figures["guard"]["no_worse_than_mean8"] <= 1
-    assert set(figures["ratios"]) == {"federated", "federated_private", "zero_shot"}
+    assert set(figures["ratios"]) == set(FAVOURED)
     for mine, others in figures["ratios"].items():
         assert {"local", "local_half", "local_early"} <= set(others)
         errors = [figures["arms"][arm]["total_mae"] for arm in (mine, "local_half")]
@@ -166,6 +166,17 @@ def test_local_takes_the_federations_steps_and_its_stronger_forms_fewer(panel: P
     early = np.array(asked(arms.local_early(bench, 0).points))
     factors = early / np.array(alone(half))
     np.testing.assert_allclose(factors, factors[:, :1, :1, :1] + np.zeros_like(factors))
+
+
+def test_a_model_of_others_is_set_to_the_height_of_this_community_alone(panel: Panel) -> None:
+    bench = Bench.of(panel, Protocol.of(panel))
+    origins = bench.protocol.origins
+    plain, scaled = arms.zero_shot_plain(bench, 0), arms.zero_shot(bench, 0)
+    for history, one, other in zip(panel.histories, plain.points, scaled.points, strict=True):
+        factors = other(history, origins) / one(history, origins)
+        assert factors.max() - factors.min() < 1e-9
+        assert 0.7 <= factors.min() <= 1.42
+    assert plain.bytes_per_community == scaled.bytes_per_community == arms.MODEL_BYTES
 
 
 def test_one_community_has_nobody_to_federate_with(tmp_path: Path) -> None:
