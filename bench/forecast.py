@@ -1,6 +1,7 @@
 """How fast a federation is studied: the fast engine against pfl and Flower's simulation on Ray.
 
-    python -m bench.forecast [--communities 50 500] [--rounds 5] [--ray 8 50] [--large 2000 | --panel FILE]
+    python -m bench.forecast [--communities 50 500] [--rounds 5] [--ray 8 50] [--large 2000]
+                             [--panel FILE]
 
 All sides train the same model on the same batches with the same steps. Rounds are taken in turn, so
 that the machine's noise falls on all alike; trust the ratios, not the seconds. Every ratio is given
