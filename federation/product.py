@@ -64,14 +64,13 @@ def _emit(target: Any, builder: Any, given: Any, rows: int, vectors: int) -> Any
     term = builder.phi(INDEX)
     term.add_incoming(INDEX(0), before)
     sums = [[builder.phi(VECTOR) for _ in range(vectors)] for _ in range(rows)]
-    start, right = builder.mul(term, b_row), []
-    for vector in range(vectors):
-        right.append(load(b, builder.add(start, INDEX(LANES * vector)), VECTOR))
+    start = builder.mul(term, b_row)
+    right = [
+        load(b, builder.add(start, INDEX(LANES * vector)), VECTOR) for vector in range(vectors)
+    ]
     start, grown = builder.mul(term, a_term), []
-    unset, everywhere = (
-        ir.Constant(VECTOR, ir.Undefined),
-        ir.Constant(ir.VectorType(LANE, LANES), [0] * LANES),
-    )
+    unset = ir.Constant(VECTOR, ir.Undefined)
+    everywhere = ir.Constant(ir.VectorType(LANE, LANES), [0] * LANES)
     for row in range(rows):
         one = load(a, builder.add(start, builder.mul(a_row, INDEX(row))), FLOAT)
         one = builder.insert_element(unset, one, LANE(0))
