@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from node.kernel.errors import NotAllowed
-from node.repairs import following, merging
+from node.repairs import following, service
 from node.repairs.model import ServiceRequest
 from node.residents.rules import Role, Scope
 from node.web.session import AnyRequest, Caller, require_subject
@@ -41,7 +41,7 @@ def must_own(request: AnyRequest, who: Caller, found: ServiceRequest) -> None:
     """Refuse an act that is not the reporter's own, nor done for them, or belongs elsewhere now."""
     if not is_own(who, found):
         raise NotAllowed(what=request.url.path)
-    merging.check_goes_on_here(found)
+    service.check_goes_on_here(found)
 
 
 def is_own(who: Caller, found: ServiceRequest) -> bool:

@@ -44,6 +44,7 @@ class Request:
     updated_at: datetime
     due_at: datetime
     completed_at: datetime | None
+    merged_into: int | None
 
 
 @dataclass

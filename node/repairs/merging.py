@@ -54,19 +54,13 @@ def check(duplicate: ServiceRequest, original: ServiceRequest) -> None:
     if duplicate.id == original.id:
         raise rules.MergedIntoItself(id=duplicate.id)
     for one in (duplicate, original):
-        check_goes_on_here(one)
+        service.check_goes_on_here(one)
         if one.status == Status.COMPLETED:
             raise rules.MergeCompleted(id=one.id)
     reporters = {duplicate.reporter_id, original.reporter_id}
     is_one_reporter = len(reporters) == 1 and None not in reporters
     if not (original.is_shared if duplicate.is_shared else is_one_reporter):
         raise rules.MergeNotShared
-
-
-def check_goes_on_here(request: ServiceRequest) -> None:
-    """Refuse to act on a request that goes on as another one."""
-    if request.merged_into is not None:
-        raise rules.AlreadyMerged(id=request.id, kept=request.merged_into)
 
 
 def merged_into(session: Session, request_id: int) -> Sequence[ServiceRequest]:

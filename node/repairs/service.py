@@ -119,7 +119,7 @@ def _write_down(
     return request
 
 
-_EMPTY = ("assignee", "notes", "rating", "comment", "completed_at")
+_EMPTY = ("assignee", "notes", "rating", "comment", "completed_at", "merged_into")
 
 
 def update(
@@ -179,6 +179,7 @@ def rate(
     rules.check_rating(rating)
     comment = rules.check_text("comment", comment, most=rules.TEXT_LENGTH_MAX)
     request = find(session, request_id)
+    check_goes_on_here(request)
     if request.rating is not None:
         if (request.rating, request.comment) != (rating, comment):
             raise rules.AlreadyRated(rating=request.rating)
@@ -196,6 +197,7 @@ def reopen(
 ) -> ServiceRequest:
     """It is not fixed after all: the request goes back to be dispatched, with a new due time."""
     request = find(session, request_id)
+    check_goes_on_here(request)
     if request.status != Status.COMPLETED or request.completed_at is None:
         needed = Status.COMPLETED.value
         raise rules.RepairWrongState(what=f"#{request_id}", state=request.status, needed=needed)
@@ -222,6 +224,12 @@ def reopen(
         ),
     )
     return request
+
+
+def check_goes_on_here(request: ServiceRequest) -> None:
+    """Refuse to act on a request that was merged: it goes on as another one."""
+    if request.merged_into is not None:
+        raise rules.AlreadyMerged(id=request.id, kept=request.merged_into)
 
 
 def find(session: Session, request_id: int) -> ServiceRequest:

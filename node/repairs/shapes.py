@@ -52,6 +52,8 @@ class AnyRequest(Protocol):
     def due_at(self) -> datetime: ...
     @property
     def completed_at(self) -> datetime | None: ...
+    @property
+    def merged_into(self) -> int | None: ...
 
 
 class Repair(msgspec.Struct, rename="camel"):
@@ -81,7 +83,7 @@ class Repair(msgspec.Struct, rename="camel"):
     updated_at: datetime
     due_at: datetime
     completed_at: datetime | None
-    merged_into: int | None = None
+    merged_into: int | None
 
 
 class RepairPage(msgspec.Struct):
@@ -129,14 +131,11 @@ class PhotoPage(msgspec.Struct):
 
 
 FIELDS = Repair.__struct_fields__
-_REPORTED = tuple(name for name in FIELDS if name != "merged_into")
 
 
 def repair(request: AnyRequest) -> Repair:
     """All of it, for its reporter and staff."""
-    shown = Repair(*[getattr(request, name) for name in _REPORTED])
-    shown.merged_into = getattr(request, "merged_into", None)  # what was just reported has none
-    return shown
+    return Repair(*[getattr(request, name) for name in FIELDS])
 
 
 def for_neighbour(request: AnyRequest) -> Repair:
