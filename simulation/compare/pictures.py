@@ -17,13 +17,13 @@ MARKERS = {
     "mean8": ("8 周均值 8-week mean", SOFT, "s"),
     "seed_forest": ("原随机森林 seed's forest", BAD, "x"),
     "local": ("仅本地 local only", BLUE, "^"),
-    "local_half": ("仅本地，一半步数 local, half the steps", BLUE, "<"),
+    "local_half": ("仅本地，半数步 local, half steps", BLUE, "<"),
     "local_early": ("仅本地，最佳 local at its best", BLUE, "v"),
     "centralised": ("集中 centralised", INK, "D"),
     "federated": ("联合 federated", ACCENT, "o"),
     "federated_private": ("联合加噪 federated, private", GOOD, "P"),
     "zero_shot": ("零样本 zero-shot", GOOD, "*"),
-    "zero_shot_plain": ("零样本，未校准 zero-shot as it comes", GOOD, "1"),
+    "zero_shot_plain": ("零样本原样 zero-shot, plain", GOOD, "1"),
 }
 ERROR = "总量平均绝对误差（件/日） total MAE, requests a day"
 
