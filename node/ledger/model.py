@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Table
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Table, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.kernel import append_only
@@ -55,7 +55,7 @@ class JournalEntry(Base):
     id: Mapped[UUID] = mapped_column(unique=True)
     recorded_at: Mapped[datetime]
     reason: Mapped[str]
-    refers_to: Mapped[UUID | None] = mapped_column(index=True)
+    refers_to: Mapped[UUID | None]
     reverses: Mapped[UUID | None] = mapped_column(unique=True)
     previous_hash: Mapped[str]
     hash: Mapped[str]
@@ -89,7 +89,13 @@ class Hold(Base):
     __tablename__ = "hold"
     __table_args__ = (
         CheckConstraint("amount > 0", name="hold_amount_positive"),
-        Index("hold_by_expiry", "state", "expires_at"),
+        Index(
+            "hold_by_expiry",
+            "state",
+            "expires_at",
+            sqlite_where=text("expires_at IS NOT NULL"),
+            postgresql_where=text("expires_at IS NOT NULL"),
+        ),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     payer_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)

@@ -18,7 +18,7 @@ from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.tables import ALL
 
-LATEST = "0011"
+LATEST = "0012"
 
 
 @pytest.fixture
