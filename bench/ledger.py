@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 import node.tables  # noqa: F401 (every table, so that all of them are made)
 from bench.figures import Figure, Skipped, against
+from node.kernel import memory
 from node.kernel.clock import SystemClock
 from node.kernel.db import Base, Database, open_engine
 from node.kernel.ids import derived_id, new_id
@@ -40,6 +41,7 @@ def measure(*, seconds: float, rounds: int) -> Figure | Skipped:
     with tempfile.TemporaryDirectory(prefix="linli-bench-") as name:
         folder = Path(name)
         seed, ours = _seed_books(seed_class, folder), _our_books(folder)
+        memory.settle()  # as a serving process does
         pairs = []
         for _ in range(rounds):
             pairs.append((_our_rate(ours, seconds), _seed_rate(seed, seconds)))

@@ -55,6 +55,7 @@ HEAD_ID = 1
 _LEGS = select(POSTING.c.account_id, POSTING.c.amount).where(POSTING.c.sequence == bindparam("key"))
 
 
+@lru_cache(maxsize=16_384)
 def resident_account(resident_id: UUID, unit: Unit) -> UUID:
     """The id of a resident's account of this unit."""
     return derived_id("account", "resident", resident_id, unit)
@@ -294,11 +295,19 @@ def _write(
         reverses=reverses,
         legs=legs,
     )
-    row = {"sequence": sequence, "id": entry_id, "recorded_at": recorded_at, "reason": reason}
-    links = {"refers_to": refers_to, "reverses": reverses, "previous_hash": head.hash, "hash": link}
-    ENTRIES.add(session, **row, **links)
-    for leg in legs:
-        posting = {"sequence": sequence, "account_id": leg.account_id, "amount": leg.amount}
+    ENTRIES.add(
+        session,
+        sequence=sequence,
+        id=entry_id,
+        recorded_at=recorded_at,
+        reason=reason,
+        refers_to=refers_to,
+        reverses=reverses,
+        previous_hash=head.hash,
+        hash=link,
+    )
+    for account_id, amount in legs:
+        posting = {"sequence": sequence, "account_id": account_id, "amount": amount}
         rows.add(session, POSTING, posting)
     HEADS.change(session, head, sequence=sequence, hash=link)
     return sequence
