@@ -157,6 +157,7 @@ def credit(session: Session, clock: Clock, order: Envelope, *, at: datetime) -> 
     if found is None or found.withdrawn_at is not None:
         raise GiftCodeUnknown
     account_id = ledger.resident_account(found.resident_id, Unit.MINUTES)
+    ledger.check_no_hold(session, asked.gift_id)
     ledger.transfer(
         session,
         clock,

@@ -360,7 +360,7 @@ def savepoint(session: Session) -> Iterator[None]:
     connection.exec_driver_sql("SAVEPOINT command")
     try:
         yield
-        session.flush()
+        rows.write_all(session)
     except BaseException:
         transaction = connection.get_transaction()
         if transaction is not None and transaction.is_active:

@@ -71,7 +71,7 @@ class _Kept:
     def forget(self, table: Table | None) -> None:
         """Somebody else's statement changes this table (None: who knows which): read it again."""
         for rows in list(self.tables):
-            if table is None or rows.table is table:
+            if table is None or rows.table.name == table.name:
                 del self.tables[rows]
 
     def staying(self) -> "_Kept | None":
@@ -233,6 +233,11 @@ def ask_many(session: Session, lookup: Lookup, keys: Sequence[Any], /, **values:
     return lookup.many(_all_written(session), keys, **values)
 
 
+def write_all(session: Session) -> None:
+    """All that waits, the ORM's too: what the database refuses is refused here."""
+    _all_written(session)
+
+
 def has_assumed(session: Session) -> bool:
     """Whether a refusal may rest on a key that was taken for new."""
     return _ASSUMED in session.info
@@ -305,17 +310,25 @@ def _all_written(session: Session) -> Connection:
 def _write_all(kept: _Kept) -> None:
     if not kept.added and not kept.is_changed:
         return
+    try:
+        with in_one_go(kept.connection):
+            _write_each(kept)
+    except BaseException:  # refused, and so is all that waited with it: none of it may come later
+        kept.forget_all()
+        raise
+
+
+def _write_each(kept: _Kept) -> None:
     added, kept.added = kept.added, {}
     kept.is_changed = False
-    with in_one_go(kept.connection):
-        for table in sorted(added, key=_depth):
-            if table in kept.complete:
-                kept.complete[table](added[table])
-            insert_rows(kept.connection, table, added[table])
-            kept.grown.add(table)
-        for rows, known in kept.tables.items():
-            if known.changed:
-                rows._write(kept.connection, known)
+    for table in sorted(added, key=_depth):
+        if table in kept.complete:
+            kept.complete[table](added[table])
+        insert_rows(kept.connection, table, added[table])
+        kept.grown.add(table)
+    for rows, known in kept.tables.items():
+        if known.changed:
+            rows._write(kept.connection, known)
 
 
 @lru_cache(maxsize=1_024)

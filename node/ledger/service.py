@@ -187,6 +187,8 @@ def place_hold(
         if (known.payer_id, known.payee_id, known.amount) != (payer_id, payee_id, amount):
             raise IdReused(id=str(hold_id))
         return
+    if ENTRIES.get(session, hold_id) is not None:  # its capture will write an entry of its id
+        raise IdReused(id=str(hold_id))
     if payer_id == payee_id:
         raise SameAccount(entry=str(hold_id))
     payer, payee = _account(session, payer_id), _account(session, payee_id)
@@ -208,6 +210,12 @@ def place_hold(
         closed_at=None,
         captured_amount=None,
     )
+
+
+def check_no_hold(session: Session, entry_id: UUID) -> None:
+    """Refuse an id, chosen by a caller, that a hold has: its capture writes an entry of that id."""
+    if HOLDS.get(session, entry_id) is not None:
+        raise IdReused(id=str(entry_id))
 
 
 def load_holds(session: Session, hold_ids: Sequence[UUID]) -> None:
@@ -235,9 +243,10 @@ def capture_hold(
     _check_amount(amount)
     if amount > hold.amount:
         raise HoldExceeded(hold=str(hold_id), amount=hold.amount, needed=amount)
+    if ENTRIES.get_if_known(session, hold_id) is not None:
+        raise IdReused(id=str(hold_id))
     _close_hold(session, clock, hold, HoldState.CAPTURED, captured_amount=amount)
     legs = (Leg(hold.payer_id, -amount), Leg(hold.payee_id, amount))
-    # The hold was open: no entry has its id, and the table's unique index has the last word.
     marks = (hold.reason, None, None)
     return _write(session, clock, entry_id=hold_id, legs=legs, marks=marks, is_covered=True)
 

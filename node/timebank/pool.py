@@ -41,6 +41,7 @@ def donate(
     if known := _known(session, donation_id, PoolAct.DONATE, resident_id, minutes):
         return known
     rules.check_pool_minutes(minutes)
+    ledger.check_no_hold(session, donation_id)
     owned = _owned(session, resident_id)
     if minutes > owned:
         raise NotOwned(owned=max(0, owned), needed=minutes)
@@ -71,6 +72,7 @@ def grant(
     if known := _known(session, grant_id, PoolAct.GRANT, resident_id, minutes):
         return known
     rules.check_pool_minutes(minutes)
+    ledger.check_no_hold(session, grant_id)
     if need not in set(Need):
         raise BadInput(field="need", problem=f"one of {', '.join(Need)}")
     if granted_by == resident_id:

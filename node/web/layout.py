@@ -61,6 +61,7 @@ STAFF = (Role.CLERK, Role.PROPERTY, Role.SOCIAL_WORKER, Role.SECRETARY, Role.OPE
 LANGUAGE_COOKIE, BIG_COOKIE = "linli_language", "linli_big"
 BODY_BYTES_MAX = 1_000_000
 KEPT = "public, max-age=31536000, immutable"
+FOUND = (200, 206, 304)  # answers with a file, part of it, or word that the reader has it
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -272,7 +273,6 @@ def _framed(inner: ASGIApp) -> ASGIApp:
         lines = _choose(scope, is_page=not path.startswith(_NO_PAGES))
         cookies = [(b"set-cookie", line.encode("latin-1")) for line in lines]
         is_named = path.startswith("/static") and scope["query_string"].startswith(b"v=")
-        kept = _KEPT if is_named else _NOT_KEPT  # its content's hash: it never changes
 
         async def send_framed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -282,7 +282,8 @@ def _framed(inner: ASGIApp) -> ASGIApp:
                     for one, name in zip(message["headers"], names, strict=True)
                     if name not in _SAFE_NAMES
                 ]
-                said = () if b"cache-control" in names else (kept,)
+                is_kept = is_named and message["status"] in FOUND  # its content never changes
+                said = () if b"cache-control" in names else (_KEPT if is_kept else _NOT_KEPT,)
                 message["headers"] = [*others, *said, *_SAFE, *cookies]
             await send(message)
 

@@ -7,14 +7,14 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from sqlalchemy import event, insert, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import Table, event, insert, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from node.kernel import db, events
+from node.kernel import db, events, rows
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Database, DatabaseClosed, DatabaseUnusable, open_engine, savepoint
 from node.kernel.errors import BadInput, Busy
@@ -23,6 +23,7 @@ from node.kernel.ports import Clock
 from tests.node.kernel.notes import Note, Notes, write_note
 
 WAIT_SECONDS = 30
+NOTE = cast(Table, Note.__table__)
 
 
 @dataclass(frozen=True)
@@ -131,15 +132,17 @@ def test_a_refusal_undoes_its_own_command_alone(database: Database) -> None:
     assert len(commits) == 2, "even a bug did not cost the others their transaction"
 
 
-@pytest.mark.parametrize("by", ["orm", "core"])
+@pytest.mark.parametrize("by", ["orm", "core", "kept"])
 def test_a_broken_constraint_harms_nobody_else(database: Database, by: str) -> None:
     def twice(session: Session) -> None:
         write_note(session, 60)
         if by == "orm":
             session.add_all([Note(number=61, text="a"), Note(number=1, text="b")])
             session.flush()
-        else:
+        elif by == "core":
             session.execute(insert(Note).values(number=1, text="c"))
+        else:  # waits with the rows of the batch; the database sees it when they are written
+            rows.add(session, NOTE, {"number": 1, "text": "d"})
 
     database.do(lambda session: write_note(session, 1))
     gate = Gate(database)
@@ -148,7 +151,8 @@ def test_a_broken_constraint_harms_nobody_else(database: Database, by: str) -> N
     answers += [database.write(partial(write_note, number=n)) for n in (4, 5)]
     gate.open()
     assert [answer.result(WAIT_SECONDS) for answer in answers] == [2, 3, 4, 5]
-    assert isinstance(broken.exception(WAIT_SECONDS), IntegrityError)
+    refusal = broken.exception(WAIT_SECONDS)
+    assert "unique" in str(refusal).lower(), "the driver's own words, or SQLAlchemy's around them"
     assert numbers(database) == [1, 2, 3, 4, 5]
 
 

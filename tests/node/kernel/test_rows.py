@@ -81,10 +81,11 @@ def test_any_other_statement_sees_what_is_kept(database: Database) -> None:
         assert stored(session) == 30
 
 
-def test_a_row_that_another_statement_changed_is_read_again(database: Database) -> None:
+@pytest.mark.parametrize("table", [ACCOUNT, Account])
+def test_a_row_that_another_statement_changed_is_read_again(database: Database, table: Any) -> None:
     def command(session: Session) -> int:
         pay(session, 0)
-        session.execute(update(ACCOUNT).where(ACCOUNT.c.id == PAYEE).values(floor=-7))
+        session.execute(update(table).where(ACCOUNT.c.id == PAYEE).values(floor=-7))
         account = ACCOUNTS.get(session, PAYEE)
         assert account is not None
         return account.floor

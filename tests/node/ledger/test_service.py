@@ -1,7 +1,10 @@
 """Examples for every act of the books and for every way in which they say no; on each database."""
 
+import asyncio
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy.orm import Session
@@ -74,6 +77,51 @@ def test_a_hold_keeps_back_and_a_capture_pays(database: Database, clock: Virtual
         held = ledger.hold(session, hold_id)
         assert held is not None
         assert (held.state, held.captured_amount) == (HoldState.CAPTURED, 30)
+
+
+def test_one_id_is_a_hold_or_an_entry(database: Database, clock: VirtualClock) -> None:
+    """Callers choose both: who takes one for both harms no other's books, and hears it."""
+    taken, held = derived_id("entry", 1), derived_id("hold", 1)
+
+    def hold(session: Session, hold_id: UUID) -> None:
+        ledger.place_hold(
+            session,
+            clock,
+            hold_id=hold_id,
+            payer_id=ELDER,
+            payee_id=HELPER,
+            amount=5,
+            expires_at=None,
+            reason="test",
+        )
+
+    def move(session: Session, entry_id: UUID) -> None:
+        leg = (Leg(ELDER, -5), Leg(HELPER, 5))
+        ledger.post(session, clock, entry_id=entry_id, legs=leg, reason="test")
+
+    database.do(lambda session: pay(session, clock, 1, 10))
+    with pytest.raises(IdReused):
+        database.do(partial(hold, hold_id=taken))
+    database.do(lambda session: promise(session, clock, 1, 10))
+    with pytest.raises(IdReused):
+        database.do(partial(ledger.check_no_hold, entry_id=held))
+    database.do(partial(move, entry_id=held))  # as if nobody had asked before
+
+    async def capture_among_others() -> list[object]:
+        capture = partial(ledger.capture_hold, clock=clock, hold_id=held)
+        others = [partial(pay, clock=clock, name=name, amount=1) for name in (2, 3)]
+        commands = [others[0], capture, others[1]]
+        return await asyncio.gather(*map(database.run, commands), return_exceptions=True)
+
+    before, refused, after = asyncio.run(capture_among_others())
+    assert (before, after) == (3, 4)
+    assert isinstance(refused, IdReused)
+    with database.read() as session:
+        assert audit_ledger(session).ok
+        found = ledger.hold(session, held)
+        assert found is not None
+        assert found.state == HoldState.OPEN
+    database.do(lambda session: ledger.void_hold(session, clock, hold_id=held))
 
 
 def test_a_closed_hold_stays_closed(database: Database, clock: VirtualClock) -> None:

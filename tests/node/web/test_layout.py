@@ -64,6 +64,13 @@ def test_every_answer_carries_the_safe_headers(house: ClientHouse, path: str) ->
     assert headers["x-content-type-options"] == "nosniff"
 
 
+def test_only_what_is_there_is_kept_for_good(house: ClientHouse) -> None:
+    found = house.client.get("/static/linli.css?v=1")
+    missing = house.client.get("/static/nothing.css?v=1")
+    assert "immutable" in found.headers["cache-control"]
+    assert (missing.status_code, missing.headers["cache-control"]) == (404, "no-store")
+
+
 def test_a_program_gets_a_problem(house: ClientHouse) -> None:
     answer = house.client.get("/api/refuse", headers={"Cookie": "linli_language=en"})
     assert answer.status_code == 404
