@@ -96,11 +96,11 @@ def _emit(target: Any, builder: Any, given: Any, rows: int, vectors: int) -> Any
     return target.get_dummy_value()
 
 
-# As many sums as the registers hold: 32 of sixteen numbers, or 16 of eight.
-ROWS, VECTORS = 4, 4 if HAS_WIDE_REGISTERS else 1
-BAND = LANES * VECTORS
+# Eight sums or more hide how long one takes; 32 registers of sixteen numbers hold two times that.
+ROWS, NARROW_ROWS, VECTORS = (4, 8, 4) if HAS_WIDE_REGISTERS else (4, 4, 1)
 wide = _tile(rows=ROWS, vectors=VECTORS)
-narrow = _tile(rows=ROWS, vectors=1)
+narrow = _tile(rows=NARROW_ROWS, vectors=1)
+ROWS_MIN = max(ROWS, NARROW_ROWS)
 compiled = numba.njit(cache=True, error_model="numpy")
 
 
@@ -108,7 +108,7 @@ compiled = numba.njit(cache=True, error_model="numpy")
 def multiply(a: Any, b: Any, out: Any) -> None:
     """out = a @ b, by as many columns of `a` as `b` has rows.
 
-    `out` has ROWS rows or more, and a multiple of LANES columns, as many as `b`.
+    `out` has ROWS_MIN rows or more, and a multiple of LANES columns, as many as `b`.
     """
     _fill(a, a.shape[1], 1, b.shape[0], b, out)
 
@@ -123,16 +123,15 @@ def multiply_transposed(a: Any, b: Any, out: Any) -> None:
 def _fill(a: Any, a_row: Any, a_term: Any, terms: Any, b: Any, out: Any) -> None:
     rows, columns = out.shape
     left, right, place = a.ctypes.data, b.ctypes.data, out.ctypes.data
-    for first in range(0, rows, ROWS):
-        row = min(first, rows - ROWS)  # the last tile overlaps the one before: the same numbers
+    is_wide = columns % (LANES * VECTORS) == 0
+    high, broad = (ROWS, LANES * VECTORS) if is_wide else (NARROW_ROWS, LANES)
+    for first in range(0, rows, high):
+        row = min(first, rows - high)  # the last tile overlaps the one before: the same numbers
         mine = left + np.uint64(FLOAT_BYTES * row * a_row)
         into = place + np.uint64(FLOAT_BYTES * row * columns)
-        column = 0
-        while column < columns:
+        for column in range(0, columns, broad):
             aside = np.uint64(FLOAT_BYTES * column)
-            if column + BAND <= columns:
+            if is_wide:
                 wide(mine, a_row, a_term, right + aside, columns, into + aside, columns, terms)
-                column += BAND
             else:
                 narrow(mine, a_row, a_term, right + aside, columns, into + aside, columns, terms)
-                column += LANES

@@ -153,15 +153,15 @@ def _score(output: Any, bias: Any, rest: Any, rules: Any) -> float:
     """Turn the last layer's output into its gradient, in place; returns the mean scaled square."""
     rows, days = output.shape[0], bias.size
     share = ONE / np.float32(rows * days)
-    came, unit = np.ones_like(output), np.ones_like(output)  # behind the days nothing is missed
-    extra, squares = np.zeros_like(output), np.empty_like(output)
+    values, came = np.empty(rows * days, np.float32), np.empty(rows * days, np.float32)
+    unit, extra = np.empty_like(values), np.empty_like(values)
     for n in range(rows):
         for day in range(days):
-            output[n, day] += bias[day]
-            came[n, day] = rest[n, TARGETS + day]
-            unit[n, day], extra[n, day] = rest[n, LEVEL], rest[n, NOISE]
-    values, came, unit = output.reshape(-1), came.reshape(-1), unit.reshape(-1)
-    extra, squares = extra.reshape(-1), squares.reshape(-1)
+            index = n * days + day
+            values[index] = output[n, day] + bias[day]
+            came[index] = rest[n, TARGETS + day]
+            unit[index], extra[index] = rest[n, LEVEL], rest[n, NOISE]
+    total = ZERO
     for index in range(values.size):  # side by side in memory: sixteen at a time
         value = values[index]
         bend = ONE / np.sqrt(ONE + (value / rules.log_max) * (value / rules.log_max))
@@ -169,9 +169,12 @@ def _score(output: Any, bias: Any, rest: Any, rules: Any) -> float:
         variance = mean + rules.spread * mean * mean + extra[index]
         reach = rules.miss_max * np.sqrt(variance)
         miss = min(max(came[index] - mean, -reach), reach)
-        squares[index] = miss * miss / variance
+        total += miss * miss / variance
         values[index] = -share * miss * mean / variance * bend * bend * bend
-    return float(squares.sum() * share)
+    for n in range(rows):
+        for day in range(days):
+            output[n, day] = values[n * days + day]
+    return float(total * share)
 
 
 @compiled

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from federation.data import FEATURES
-from federation.product import LANES, ROWS, multiply, multiply_transposed
+from federation.product import LANES, ROWS_MIN, multiply, multiply_transposed
 
 
 @pytest.mark.parametrize("columns", [LANES, 2 * LANES, 4 * LANES, 5 * LANES])
-@pytest.mark.parametrize("rows", [ROWS, ROWS + 1, FEATURES, 128])
+@pytest.mark.parametrize("rows", [ROWS_MIN, ROWS_MIN + 1, FEATURES, 128])
 @pytest.mark.parametrize("terms", [1, 7, FEATURES])
 def test_products_are_numpys(rows: int, columns: int, terms: int) -> None:
     random = np.random.default_rng(rows * terms)
@@ -26,8 +26,8 @@ def test_products_are_numpys(rows: int, columns: int, terms: int) -> None:
 
 
 def test_columns_without_a_row_on_the_other_side_do_not_count() -> None:
-    a = np.arange(ROWS * LANES, dtype=np.float32).reshape(ROWS, LANES)
+    a = np.arange(ROWS_MIN * LANES, dtype=np.float32).reshape(ROWS_MIN, LANES)
     b = np.ones((7, LANES), np.float32)
-    out = np.empty((ROWS, LANES), np.float32)
+    out = np.empty((ROWS_MIN, LANES), np.float32)
     multiply(a, b, out)
     np.testing.assert_array_equal(out, np.repeat(a[:, :7].sum(axis=1)[:, None], LANES, axis=1))
