@@ -304,17 +304,9 @@ def _write(
         reverses=reverses,
         legs=legs,
     )
-    ENTRIES.add(
-        session,
-        sequence=sequence,
-        id=entry_id,
-        recorded_at=recorded_at,
-        reason=reason,
-        refers_to=refers_to,
-        reverses=reverses,
-        previous_hash=head.hash,
-        hash=link,
-    )
+    row = {"sequence": sequence, "id": entry_id, "recorded_at": recorded_at, "reason": reason}
+    row |= {"refers_to": refers_to, "reverses": reverses, "previous_hash": head.hash, "hash": link}
+    ENTRIES.add(session, **row)
     for account_id, amount in legs:
         posting = {"sequence": sequence, "account_id": account_id, "amount": amount}
         rows.add(session, POSTING, posting)
