@@ -361,6 +361,8 @@ def _end(session: Session, clock: Clock, row: Reversal, code: str | None) -> Non
     is_held = row.state == (ReversalState.OFFERED if row.gives_back else ReversalState.AGREED)
     _move(clock, row, ReversalState.DECLINED)
     row.refusal = code
+    if code is not None and row.dispute_id is not None:  # judged, yet not back: it is shown
+        session.get_one(Dispute, row.dispute_id).refusal = code
     if is_held:
         ledger.void_hold(session, clock, hold_id=row.id)
 

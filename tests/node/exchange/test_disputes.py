@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -34,6 +35,7 @@ from tests.node.two_nodes import (
     ELDER,
     HOME,
     HOST,
+    PEER_LIMIT_MINUTES,
     VOLUNTEER,
     District,
     Fault,
@@ -220,6 +222,49 @@ def test_a_verdict_that_cannot_be_paid_yet_is_carried_out_later(district: Distri
         )
     )
     district.drain()
+    assert district.home.minutes(ELDER) == -30
+    district.check()
+
+
+def test_a_verdict_that_the_other_side_cannot_take_yet_is_shown_and_carried_out_later(
+    district: District,
+) -> None:
+    """The soak's seed 535: our limit for them stood in the way, and they were told of nothing."""
+    heard(district)
+    clearing = ledger.clearing_account(HOST)
+    elsewhere = ledger.house_account("settled", Unit.MINUTES)
+
+    def move(payer: UUID, payee: UUID) -> None:
+        district.home.do(
+            lambda session: ledger.transfer(
+                session,
+                district.clock,
+                entry_id=derived_id(payer),
+                payer_id=payer,
+                payee_id=payee,
+                amount=PEER_LIMIT_MINUTES + 40,  # 50 of its 490 are left
+                reason="test",
+            )
+        )
+
+    move(clearing, elsewhere)  # as if they owed us much from before
+    for side in district.sides:
+        judge(side, minutes=60)
+    district.drain()
+    assert states(district) == {DisputeState.JUDGED}
+    assert dispute_at(district.host).refusal == "ledger.limit_reached"
+    move(elsewhere, clearing)
+    district.host.do(
+        lambda session: dispute.carry_out(
+            session,
+            district.clock,
+            district.host.sealer,
+            dispute_id=dispute_id(),
+            decided_by=None,
+        )
+    )
+    district.drain()
+    assert dispute_at(district.host).refusal is None
     assert district.home.minutes(ELDER) == -30
     district.check()
 
