@@ -33,6 +33,7 @@ from node.kernel.errors import Busy, DomainError
 from node.kernel.events import Reactions, forget_after, pending_count, react
 from node.kernel.gathering import Waiting
 from node.kernel.ports import Clock
+from node.kernel.statements import is_under_way
 from node.kernel.witness import witnessed
 
 T = TypeVar("T")
@@ -305,12 +306,15 @@ class Database:
             with writing_session(connection) as session, savepoint(session):
                 result = command(session)
                 react(session, self._clock, self._reactions)
+            if not _is_active(connection):
+                raise rows.TransactionLost
             return result, None
         except DomainError as refusal:
+            if not _is_active(connection):
+                raise rows.TransactionLost from refusal
             return None, refusal
         except Exception as failure:
-            transaction = connection.get_transaction()
-            if transaction is None or not transaction.is_active:
+            if not _is_active(connection):
                 raise
             log.error("command_failed", error=type(failure).__name__)
             return None, failure
@@ -324,6 +328,12 @@ def _settle(answers: list[tuple[_Job, _Outcome]]) -> None:
             job.answer.set_result(result)
         else:
             job.answer.set_exception(refusal)
+
+
+def _is_active(connection: Connection) -> bool:
+    """Whether what comes next still belongs to the transaction that was begun."""
+    transaction = connection.get_transaction()
+    return transaction is not None and transaction.is_active and is_under_way(connection)
 
 
 @contextmanager
@@ -362,8 +372,7 @@ def savepoint(session: Session) -> Iterator[None]:
         yield
         rows.write_all(session)
     except BaseException:
-        transaction = connection.get_transaction()
-        if transaction is not None and transaction.is_active:
+        if _is_active(connection):
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT command")
             connection.exec_driver_sql("RELEASE SAVEPOINT command")
             session.expunge_all()

@@ -24,6 +24,7 @@ from node.kernel.statements import (
     file_version,
     in_one_go,
     insert_rows,
+    is_under_way,
     update_rows,
 )
 
@@ -38,6 +39,10 @@ _UNREAD: Any = object()
 
 R = TypeVar("R")
 Complete = Callable[[list[dict[str, Any]]], None]
+
+
+class TransactionLost(Exception):
+    """The database has undone all of it by itself (a full disk): nothing of it may be answered."""
 
 
 @dataclass(slots=True)
@@ -280,6 +285,8 @@ def watch(engine: Engine) -> None:
     def commit(connection: Connection) -> None:
         kept = connection.info.pop(_KEPT)
         _write_all(kept)
+        if not is_under_way(connection):
+            raise TransactionLost
         connection.info[_WRITTEN] = kept
 
     @event.listens_for(engine, "rollback")

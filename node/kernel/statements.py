@@ -164,6 +164,14 @@ def in_one_go(connection: Connection) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
+def is_under_way(connection: Connection) -> bool:
+    """Whether the transaction still stands: a full or failing disk makes SQLite undo all of it."""
+    if connection.dialect.name != SQLITE:
+        return True  # PostgreSQL keeps it, broken, until somebody ends it
+    driver: Any = connection.connection.dbapi_connection
+    return bool(driver.in_transaction)
+
+
 def file_version(connection: Connection) -> int | None:
     """A number that changes when any other connection commits; None where there is none."""
     if connection.dialect.name != SQLITE:

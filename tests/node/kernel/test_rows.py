@@ -1,5 +1,6 @@
 """Kept rows: nobody reads an older row than was written, and what is undone leaves no trace."""
 
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -247,3 +248,35 @@ def test_a_listener_may_wait_for_a_table_that_grows(database: Database) -> None:
     database.do(among_refused)
     database.close()
     assert heard == [10, 20]
+
+
+def test_a_full_disk_takes_back_no_answer(database: Database) -> None:
+    """SQLite then undoes the whole transaction by itself: what ran before in it runs again."""
+    entered, opened = threading.Event(), threading.Event()
+
+    def stand(_session: Session) -> None:
+        entered.set()
+        assert opened.wait(30)
+
+    def fill(session: Session) -> None:
+        cursor = session.connection().connection.cursor()
+        [pages] = cursor.execute("PRAGMA page_count").fetchone() or [0]
+        cursor.execute(f"PRAGMA max_page_count = {pages + 4}")
+
+    def too_large(session: Session) -> None:
+        pay(session, 3)
+        session.execute(update(ACCOUNT).where(ACCOUNT.c.id == PAYEE).values(owner="x" * 200_000))
+
+    database.do(fill)
+    database.write(stand)
+    assert entered.wait(30)
+    before = [database.write(partial(pay, number=number, amount=1)) for number in (1, 2)]
+    refused = database.write(too_large)
+    after = [database.write(partial(pay, number=number, amount=1)) for number in (4, 5)]
+    opened.set()
+    assert [answer.result(30) for answer in before + after] == [1, 2, 3, 4]
+    assert "full" in str(refused.exception(30))
+    with database.read() as session:
+        assert stored(session) == 4
+        assert session.scalar(select(func.count()).select_from(ENTRY)) == 4
+        assert audit_ledger(session).ok
