@@ -10,9 +10,15 @@ import hashlib
 from typing import Any
 
 import msgspec
-from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
+from litestar.types import (
+    ASGIApp,
+    HTTPResponseStartEvent,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
 
 from node.kernel.errors import DomainError
 from node.web import refusals
@@ -20,6 +26,11 @@ from node.web.session import Connection
 
 REVALIDATE = "private, no-cache"  # may be kept by the caller, and is asked about each time
 TAG_CHARACTERS = 32
+_USUAL = (
+    (b"cache-control", REVALIDATE.encode()),
+    (b"vary", b"Authorization, Cookie, X-Acting-For"),
+)
+_WANTED = b"if-none-match"
 
 
 class ChangedMeanwhile(DomainError):
@@ -80,22 +91,26 @@ def _is_read_by_program(scope: Scope) -> bool:
 
 
 def _is_whole_json(start: HTTPResponseStartEvent) -> bool:
-    headers = MutableScopeHeaders.from_message(start)
-    kind = headers.get("content-type", "")
-    return start["status"] == 200 and kind.startswith("application/json")
+    return start["status"] == 200 and any(
+        name.lower() == b"content-type" and value.startswith(b"application/json")
+        for name, value in start["headers"]
+    )
 
 
 def _tagged_body(scope: Scope, start: HTTPResponseStartEvent, body: bytes) -> bytes:
     """Name the answer by its bytes; none of them if the caller has these already."""
-    headers, made = MutableScopeHeaders.from_message(start), tag(body)
-    headers["ETag"] = made
-    headers.setdefault("Cache-Control", REVALIDATE)
-    headers.setdefault("Vary", "Authorization, Cookie, X-Acting-For")
-    if not _matches(Headers.from_scope(scope).get("if-none-match", ""), made):
-        return body
-    start["status"] = 304
-    del headers["content-length"]
-    return b""
+    made = tag(body)
+    said = {name.lower() for name, _ in start["headers"]}
+    headers = [one for one in start["headers"] if one[0].lower() != b"etag"]
+    headers.append((b"etag", made.encode()))
+    headers += [one for one in _USUAL if one[0] not in said]
+    wanted = [value.decode("latin-1") for name, value in scope["headers"] if name == _WANTED]
+    is_known = bool(wanted) and _matches(",".join(wanted), made)
+    if is_known:
+        start["status"] = 304
+        headers = [one for one in headers if one[0].lower() != b"content-length"]
+    start["headers"] = headers
+    return b"" if is_known else body
 
 
 def _matches(wanted: str, made: str) -> bool:
