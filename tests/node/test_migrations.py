@@ -18,7 +18,7 @@ from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.tables import ALL
 
-LATEST = "0012"
+LATEST = "0013"
 
 
 @pytest.fixture
@@ -94,6 +94,26 @@ def test_requests_of_before_merging_stand_unmerged(database_url: str) -> None:
             with pytest.raises(DBAPIError):
                 connection.execute(text(change))
             connection.rollback()
+    engine.dispose()
+
+
+def test_a_floor_area_of_before_stands_under_its_new_name(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        command.upgrade(migrations._config(connection), "0010")
+        now = VirtualClock().now().strftime("%Y-%m-%d %H:%M:%S.%f")
+        connection.execute(
+            text(
+                "INSERT INTO resident (id, name, is_owner, floor_area_centiares, joined_at)"
+                " VALUES (:id, 'x', :yes, 8950, :now)"
+            ),
+            {"id": uuid4().hex, "yes": True, "now": now},
+        )
+    engine.dispose()
+    assert migrations.migrate(database_url) == ("0010", LATEST)
+    engine = open_engine(database_url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT floor_area_dm2 FROM resident")).scalar() == 8950
     engine.dispose()
 
 

@@ -91,7 +91,6 @@ def upgrade() -> None:
         sa.Column("our_verdict", sa.Integer(), nullable=True),
         sa.Column("our_arbiter", sa.Uuid(), nullable=True),
         sa.Column("their_verdict", sa.Integer(), nullable=True),
-        sa.Column("their_verdict_at", Moment(), nullable=True),
         sa.Column("verdict_minutes", sa.Integer(), nullable=True),
         sa.Column("refusal", sa.String(), nullable=True),
         sa.Column("opened_at", Moment(), nullable=False),
@@ -234,6 +233,12 @@ def upgrade() -> None:
         sa.Column("settled_at", Moment(), nullable=True),
         sa.Column("transaction_hash", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "submitted_round",
+        sa.Column("round_id", sa.LargeBinary(), nullable=False),
+        sa.Column("submitted_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("round_id"),
     )
     op.create_table(
         "told_limit",

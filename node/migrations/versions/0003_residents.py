@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("building", sa.String(), nullable=True),
         sa.Column("household", sa.String(), nullable=True),
         sa.Column("is_owner", sa.Boolean(), nullable=False),
-        sa.Column("floor_area_dm2", sa.Integer(), nullable=True),
+        sa.Column("floor_area_centiares", sa.Integer(), nullable=True),
         sa.Column("birth_year", sa.Integer(), nullable=True),
         sa.Column("joined_at", Moment(), nullable=False),
         sa.Column("erased_at", Moment(), nullable=True),
