@@ -187,6 +187,20 @@ def test_a_dispute_is_judged_once_both_were_heard(district: District) -> None:
         answer_dispute(district.home, minutes=60)
 
 
+def carry_out(district: District) -> None:
+    """The host's desk tries again to pay the verdict back."""
+    district.host.do(
+        lambda session: dispute.carry_out(
+            session,
+            district.clock,
+            district.host.sealer,
+            dispute_id=dispute_id(),
+            decided_by=None,
+        )
+    )
+    district.drain()
+
+
 def test_a_verdict_that_cannot_be_paid_yet_is_carried_out_later(district: District) -> None:
     heard(district)
     account = ledger.resident_account(VOLUNTEER, Unit.MINUTES)
@@ -212,16 +226,7 @@ def test_a_verdict_that_cannot_be_paid_yet_is_carried_out_later(district: Distri
     assert states(district) == {DisputeState.JUDGED}
     assert dispute_at(district.host).refusal == "ledger.insufficient_balance"
     move(elsewhere, account, "earned")
-    district.host.do(
-        lambda session: dispute.carry_out(
-            session,
-            district.clock,
-            district.host.sealer,
-            dispute_id=dispute_id(),
-            decided_by=None,
-        )
-    )
-    district.drain()
+    carry_out(district)
     assert district.home.minutes(ELDER) == -30
     district.check()
 
@@ -254,16 +259,7 @@ def test_a_verdict_that_the_other_side_cannot_take_yet_is_shown_and_carried_out_
     assert states(district) == {DisputeState.JUDGED}
     assert dispute_at(district.host).refusal == "ledger.limit_reached"
     move(elsewhere, clearing)
-    district.host.do(
-        lambda session: dispute.carry_out(
-            session,
-            district.clock,
-            district.host.sealer,
-            dispute_id=dispute_id(),
-            decided_by=None,
-        )
-    )
-    district.drain()
+    carry_out(district)
     assert dispute_at(district.host).refusal is None
     assert district.home.minutes(ELDER) == -30
     district.check()
