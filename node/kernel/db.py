@@ -179,7 +179,7 @@ class Database:
 
     @property
     def reader_engine(self) -> Engine:
-        """For kernel/lookup.py: connections that only read."""
+        """For kernel/glance.py: connections that only read."""
         return self._reader_engine
 
     def on_commit(self, listener: Callable[[], None], *, of: Table | None = None) -> None:
