@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from node.kernel.ids import derived_id
+from node.kernel.ids import step_id
 from simulation.history import History
 from simulation.scenario import LIAR
 
@@ -202,7 +202,7 @@ class Witness:
         messages = dict(self._file.execute("SELECT id, state FROM outbox_message"))
         for row_id, state in self._file.execute("SELECT id, state FROM visit"):
             asked = {
-                kind: messages.get(derived_id(kind, UUID(row_id)).hex)
+                kind: messages.get(step_id(UUID(row_id), kind).hex)
                 for kind in ("present", "capture")
             }
             waits = {"presented": "present", "confirmed": "capture"}.get(state)

@@ -21,7 +21,7 @@ from node.exchange.model import RECEIPT, VISITS, Visit, VisitRow
 from node.exchange.rules import VisitState
 from node.kernel import rows
 from node.kernel.errors import BadInput, DomainError, IdReused, NotFound
-from node.kernel.ids import derived_id
+from node.kernel.ids import step_id
 from node.kernel.messages import Envelope, Refusal, Sealed, Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
@@ -69,7 +69,7 @@ def present_pass(
         session,
         clock,
         sealer,
-        message_id=derived_id("present", exchange_id),
+        message_id=step_id(exchange_id, "present"),
         recipient=home,
         body=PresentPass(exchange_id, rules.full_code(home=home, code=short)),
     )
@@ -144,7 +144,7 @@ def confirm(
             session,
             clock,
             sealer,
-            message_id=derived_id("capture", exchange_id),
+            message_id=step_id(exchange_id, "capture"),
             recipient=visit.home,
             body=RequestCapture(exchange_id, visit.pass_id, visit.minutes),
         )
@@ -219,7 +219,7 @@ def _send_release(session: Session, clock: Clock, sealer: Sealer, visit: Visit) 
         session,
         clock,
         sealer,
-        message_id=derived_id("release", visit.id),
+        message_id=step_id(visit.id, "release"),
         recipient=visit.home,
         body=ReleasePass(visit.id, visit.pass_id),
     )

@@ -142,6 +142,7 @@ class Database:
         self._waiting: Waiting[_Job] = Waiting(most=BATCH_MAX, refuse=self._refuse)
         self._is_open = True
         self._listeners: list[tuple[Callable[[], None], Table | None]] = []
+        self._passed_on: set[Table] = set()
         self._grown: set[Table] = set()  # got new rows in the last transaction
         self._writer_engine = open_engine(url)
         self._reader_engine = open_engine(url, read_only=True)
@@ -189,6 +190,14 @@ class Database:
         """
         self._listeners.append((listener, of))
 
+    def pass_on(self, listener: Callable[[], None], *, of: Table) -> None:
+        """`on_commit` for a listener who passes new rows on to others.
+
+        While there are such rows, batches are kept smaller, so that the others have work early.
+        """
+        self._passed_on.add(of)
+        self.on_commit(listener, of=of)
+
     def close(self) -> None:
         """Finish what is queued and let go of the file."""
         self._is_open = False
@@ -231,6 +240,8 @@ class Database:
             else:
                 self._answer(batch, [(None, failure)])
             return
+        if not self._passed_on.isdisjoint(self._grown):
+            self._waiting.share()
         self._answer(batch, outcomes)
         for listener, table in self._listeners:
             if table is not None and table not in self._grown:

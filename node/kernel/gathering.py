@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 BUSY_TURNS = 4  # of the loop without a new command: answer, its reader's next request, its handler
 IDLE_TURNS = 1  # after a batch of one: nobody else seems to be there to wait for
+SHARED_MIN = 32  # commands in a batch whose rows somebody else then works on: below it, whole
+SHARED_MAX = 64
+SHARED_BATCHES = 4  # that many are kept small after one that brought such rows
 
 
 class Gathered(Generic[J]):
@@ -81,9 +84,14 @@ class Gathered(Generic[J]):
 
 class Waiting(Generic[J]):
     """The queue between all who ask and the one thread that writes; `refuse` is given what comes
-    when that thread has gone."""
+    when that thread has gone.
+
+    After a batch whose rows somebody else works on (`share`), the next ones take at most half of
+    what waits: the other is at work on the first half while the second is written here.
+    """
 
     def __init__(self, *, most: int, refuse: Callable[[Sequence[J]], None]) -> None:
+        self._shared = 0  # batches to come that are kept small
         self._most = most
         self._refuse = refuse
         self._jobs: deque[J] = deque()
@@ -120,6 +128,10 @@ class Waiting(Generic[J]):
                 with contextlib.suppress(RuntimeError):  # that loop has ended
                     gathered.loop.call_soon_threadsafe(gathered.resume)
 
+    def share(self) -> None:
+        """What was just written gives somebody else work."""
+        self._shared = SHARED_BATCHES
+
     def end(self) -> None:
         """Let the writer finish what is here; what comes later is refused."""
         if self._gathered is not None:
@@ -150,11 +162,16 @@ class Waiting(Generic[J]):
 
     def _take(self) -> list[J]:
         batch: list[J] = []
+        most = self._most
+        if self._shared:
+            most = min(max(SHARED_MIN, (len(self._jobs) + 1) // 2), SHARED_MAX)
         for job in _emptied(self._jobs):
             if job.is_wanted():
                 batch.append(job)
-            if len(batch) == self._most:
+            if len(batch) == most:
                 break
+        if batch and self._shared:
+            self._shared -= 1
         return batch
 
 

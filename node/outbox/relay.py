@@ -99,7 +99,7 @@ class Relay:
         def wake() -> None:
             loop.call_soon_threadsafe(self._awake.set)
 
-        self._database.on_commit(wake, of=OUTBOX)
+        self._database.pass_on(wake, of=OUTBOX)
         try:
             while True:
                 self._awake.clear()

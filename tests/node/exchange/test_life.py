@@ -13,7 +13,7 @@ from node.exchange import home, rules
 from node.exchange.model import Pass, ReceiptRecord
 from node.exchange.rules import PASS_STEPS, VISIT_STEPS, PassState, StepRefused, VisitState
 from node.kernel.errors import BadInput, IdReused, NotFound
-from node.kernel.ids import derived_id
+from node.kernel.ids import derived_id, step_id
 from node.kernel.messages import Sealed
 from node.ledger import service as ledger
 from node.ledger.model import Unit
@@ -56,7 +56,7 @@ def test_the_receipt_is_homes_signed_word(district: District) -> None:
     assert kept.payload is not None
     assert kept.signature is not None
     said = open_sealed(district.host.book, Sealed(kept.payload, kept.signature), sender=HOME)
-    assert said.in_reply_to == derived_id("capture", exchange_id())
+    assert said.in_reply_to == step_id(exchange_id(), "capture")
     owed = district.home.ask(lambda session: session.get_one(ReceiptRecord, exchange_id()))
     assert (owed.is_debt, kept.is_debt) == (True, False)
     assert (owed.minutes, owed.captured_at) == (kept.minutes, kept.captured_at)

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from node.kernel.clock import SystemClock
-from node.kernel.db import Database, DatabaseClosed
-from node.kernel.gathering import Waiting
+from node.kernel.db import Base, Database, DatabaseClosed, open_engine
+from node.kernel.gathering import SHARED_MIN, Waiting
+from node.ledger.model import HEAD, HEADS
 
 TOGETHER = 16
 
@@ -57,6 +58,27 @@ def test_what_comes_while_the_writer_works_is_its_next_batch(database: Database)
     assert first not in others
 
 
+@pytest.mark.parametrize("is_passed_on", [False, True])
+def test_after_rows_that_others_work_on_a_batch_is_half(tmp_path: Path, is_passed_on: bool) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    engine = open_engine(url)
+    Base.metadata.create_all(engine, tables=[HEAD])
+    engine.dispose()
+    database = Database(url, clock=SystemClock())
+    if is_passed_on:
+        database.pass_on(lambda: None, of=HEAD)
+    database.do(lambda session: HEADS.add(session, id=1, sequence=0, hash=""))
+
+    async def ask_all() -> list[Session]:
+        asked = [database.run(lambda session: session) for _ in range(2 * SHARED_MIN)]
+        return await asyncio.gather(*asked)
+
+    sessions = asyncio.run(ask_all())
+    database.close()
+    halves = [sessions.index(one) for one in dict.fromkeys(sessions)]
+    assert halves == ([0, SHARED_MIN] if is_passed_on else [0])
+
+
 def test_each_loop_gets_its_answers(database: Database) -> None:
     def ask_much(name: str) -> list[str]:
         async def ask() -> list[str]:
@@ -94,6 +116,15 @@ def test_what_is_gathered_when_the_database_closes_is_still_written(tmp_path: Pa
 class _Job:
     def is_wanted(self) -> bool:
         return True
+
+
+def test_only_the_batches_that_follow_are_kept_small() -> None:
+    waiting: Waiting[_Job] = Waiting(most=150, refuse=lambda _jobs: None)
+    for _ in range(400):
+        waiting.add(_Job())
+    waiting.share()
+    waiting.end()
+    assert [len(batch) for batch in waiting.batches()] == [64, 64, 64, 64, 144]
 
 
 def test_a_command_that_comes_after_the_writer_is_refused() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any, cast
-from uuid import UUID, uuid5
+from uuid import RFC_4122, UUID, uuid5
 
 import pytest
 from sqlalchemy import LargeBinary, Table, bindparam, insert, select
@@ -13,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Base, Database, open_engine
-from node.kernel.ids import NAMESPACE, derived_id
+from node.kernel.ids import NAMESPACE, derived_id, new_id, step_id
 from node.kernel.statements import Lookup, insert_rows, update_rows
 from node.ledger.model import ACCOUNTS
 from tests.node.kernel.test_rows import PAYEE, open_accounts
@@ -119,6 +119,15 @@ def test_many_rows_change_each_to_its_own_values(database: Database) -> None:
 
 def test_an_id_is_derived_as_the_standard_says() -> None:
     assert derived_id("capture", PAYEE, 7) == uuid5(NAMESPACE, f"capture/{PAYEE}/7")
+
+
+def test_what_a_step_causes_stands_where_its_thing_stands() -> None:
+    things = sorted({new_id() for _ in range(20)})
+    steps = [step_id(thing, step) for thing in things for step in ("capture", "release")]
+    assert len(set(steps)) == 40
+    assert [one.int >> 80 for one in steps] == [thing.int >> 80 for thing in things for _ in "ab"]
+    assert {(one.version, one.variant) for one in steps} == {(8, RFC_4122)}
+    assert step_id(things[0], "capture") == steps[0], "the same for ever"
 
 
 def test_rows_that_are_named_before_are_read_together(
