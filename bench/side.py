@@ -99,7 +99,7 @@ class Side:
             prepare=self.answers.prepare_answers,
         )
         self._loop = asyncio.get_running_loop()
-        self.database.on_commit(self._on_commit)
+        self.database.on_commit(self._tell, loop=self._loop)
         self._run(relay.run())
 
     async def stop(self) -> None:
@@ -222,9 +222,6 @@ class Side:
         exchange_id = getattr(question.body, "exchange_id", None)
         if exchange_id is not None:
             self._applied.append(exchange_id)
-
-    def _on_commit(self) -> None:
-        self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
         """After a commit: whoever waits for what it brought may go on."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -26,6 +26,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from node.kernel import rows
+from node.kernel.answering import Heard, Job, Listener, Need, Outcome, tell
 from node.kernel.engine import DatabaseUnusable as DatabaseUnusable
 from node.kernel.engine import open_engine as open_engine
 from node.kernel.engine import shown as shown
@@ -38,7 +39,6 @@ from node.kernel.witness import witnessed
 
 T = TypeVar("T")
 Command = Callable[[Session], T]
-Need = tuple[rows.Rows[Any], Any]  # a row that a command will look at, by its key
 AnyRow = Row[*tuple[Any, ...]]
 
 BATCH_MAX = 256  # commands in one transaction
@@ -105,22 +105,6 @@ class _TryCarefully(BaseException):
     """A part of an optimistic batch was refused: no `except Exception` may take it for its own."""
 
 
-class _Job(NamedTuple):
-    command: Command[Any]
-    answer: "Future[Any] | asyncio.Future[Any]"
-    loop: asyncio.AbstractEventLoop | None = None  # where the answer is awaited
-    needs: Sequence[Need] = ()
-
-    def is_wanted(self) -> bool:
-        """Whoever waits may have gone (a closed connection); if not, it gets an answer."""
-        if isinstance(self.answer, Future):
-            return self.answer.set_running_or_notify_cancel()
-        return not self.answer.cancelled()
-
-
-_Outcome = tuple[Any, Exception | None]
-
-
 class Database:
     """One database with a single writer thread and any number of readers.
 
@@ -139,9 +123,9 @@ class Database:
         self.url = url
         self._clock = clock
         self._reactions: Reactions = reactions or {}
-        self._waiting: Waiting[_Job] = Waiting(most=BATCH_MAX, refuse=self._refuse)
+        self._waiting: Waiting[Job] = Waiting(most=BATCH_MAX, refuse=self._refuse)
         self._is_open = True
-        self._listeners: list[tuple[Callable[[], None], Table | None]] = []
+        self._heard: list[Heard] = []
         self._passed_on: set[Table] = set()
         self._grown: set[Table] = set()  # got new rows in the last transaction
         self._writer_engine = open_engine(url)
@@ -155,7 +139,7 @@ class Database:
     def write(self, command: Command[T]) -> "Future[T]":
         """Queue a command; the future answers after its commit, or carries its refusal."""
         answer: Future[T] = Future()
-        self._hand_in(_Job(witnessed(command), answer))
+        self._hand_in(Job(witnessed(command), answer))
         return answer
 
     async def run(self, command: Command[T], *, needs: Sequence[Need] = ()) -> T:
@@ -165,7 +149,7 @@ class Database:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._hand_in(_Job(witnessed(command), answer, loop, needs))
+        self._hand_in(Job(witnessed(command), answer, loop if self._thread else None, needs))
         return await answer
 
     def do(self, command: Command[T]) -> T:
@@ -183,20 +167,27 @@ class Database:
         """For kernel/glance.py: connections that only read."""
         return self._reader_engine
 
-    def on_commit(self, listener: Callable[[], None], *, of: Table | None = None) -> None:
-        """Call `listener`, from the writer's thread, after each commit.
+    def on_commit(
+        self,
+        listener: Listener,
+        *,
+        of: Table | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Call `listener` after each commit: in the writer's thread, or in `loop`, just before
+        the answers that are awaited there.
 
         With `of`, only after those that may have brought this table new rows (kernel/rows.py).
         """
-        self._listeners.append((listener, of))
+        self._heard.append(Heard(listener, loop, of))
 
-    def pass_on(self, listener: Callable[[], None], *, of: Table) -> None:
+    def pass_on(self, listener: Listener, *, of: Table, loop: asyncio.AbstractEventLoop) -> None:
         """`on_commit` for a listener who passes new rows on to others.
 
         While there are such rows, batches are kept smaller, so that the others have work early.
         """
         self._passed_on.add(of)
-        self.on_commit(listener, of=of)
+        self.on_commit(listener, of=of, loop=loop)
 
     def close(self) -> None:
         """Finish what is queued and let go of the file."""
@@ -210,7 +201,7 @@ class Database:
         self._writer_engine.dispose()
         self._reader_engine.dispose()
 
-    def _hand_in(self, job: _Job) -> None:
+    def _hand_in(self, job: Job) -> None:
         waiting = len(self._waiting)
         if not self._is_open:
             job.answer.set_exception(DatabaseClosed())
@@ -227,10 +218,10 @@ class Database:
         for batch in self._waiting.batches():
             self._run_batch(batch)
 
-    def _refuse(self, jobs: Sequence[_Job]) -> None:
-        self._answer(jobs, [(None, DatabaseClosed())] * len(jobs))
+    def _refuse(self, jobs: Sequence[Job]) -> None:
+        tell(jobs, [(None, DatabaseClosed())] * len(jobs))
 
-    def _run_batch(self, batch: list[_Job]) -> None:
+    def _run_batch(self, batch: list[Job]) -> None:
         try:
             outcomes = self._outcomes(batch)
         except Exception as failure:
@@ -238,34 +229,14 @@ class Database:
                 for job in batch:
                     self._run_batch([job])
             else:
-                self._answer(batch, [(None, failure)])
+                tell(batch, [(None, failure)])
             return
         if not self._passed_on.isdisjoint(self._grown):
             self._waiting.share()
-        self._answer(batch, outcomes)
-        for listener, table in self._listeners:
-            if table is not None and table not in self._grown:
-                continue
-            try:
-                listener()
-            except Exception as failure:  # its event loop has ended, say; the writer goes on
-                log.warning("commit_listener_failed", error=type(failure).__name__)
+        heard = [one for one in self._heard if one.of is None or one.of in self._grown]
+        tell(batch, outcomes, heard)
 
-    def _answer(self, batch: Sequence[_Job], outcomes: list[_Outcome]) -> None:
-        """Answer each; one call wakes a whole event loop, however many wait there."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job, _Outcome]]] = {}
-        for job, outcome in zip(batch, outcomes, strict=True):
-            if job.loop is None or self._thread is None:
-                _settle([(job, outcome)])
-            else:
-                by_loop.setdefault(job.loop, []).append((job, outcome))
-        for loop, answers in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_settle, answers)
-            except RuntimeError as failure:  # that loop has ended, and with it whoever waited
-                log.warning("answer_unheard", error=str(failure))
-
-    def _outcomes(self, batch: list[_Job]) -> list[_Outcome]:
+    def _outcomes(self, batch: list[Job]) -> list[Outcome]:
         """All commands in one transaction: at once, or, if one is refused, again and carefully."""
         try:
             with self._transaction() as connection:
@@ -292,8 +263,8 @@ class Database:
             connection.close()
             raise
 
-    def _run_at_once(self, connection: Connection, batch: list[_Job]) -> list[_Outcome]:
-        outcomes: list[_Outcome] = []
+    def _run_at_once(self, connection: Connection, batch: list[Job]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         with writing_session(connection) as session:
             session.info[rows.IS_OPTIMISTIC] = True
             rows.load_all(session, [need for job in batch for need in job.needs])
@@ -311,7 +282,7 @@ class Database:
                 raise
         return outcomes
 
-    def _run_one(self, connection: Connection, command: Command[T]) -> _Outcome:
+    def _run_one(self, connection: Connection, command: Command[T]) -> Outcome:
         """The command's result or its refusal; raises only when the transaction is lost."""
         try:
             with writing_session(connection) as session, savepoint(session):
@@ -329,16 +300,6 @@ class Database:
                 raise
             log.error("command_failed", error=type(failure).__name__)
             return None, failure
-
-
-def _settle(answers: list[tuple[_Job, _Outcome]]) -> None:
-    for job, (result, refusal) in answers:
-        if job.answer.done():  # cancelled while its command ran
-            continue
-        if refusal is None:
-            job.answer.set_result(result)
-        else:
-            job.answer.set_exception(refusal)
 
 
 def _is_active(connection: Connection) -> bool:

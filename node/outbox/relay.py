@@ -94,12 +94,7 @@ class Relay:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        loop = asyncio.get_running_loop()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(self._awake.set)
-
-        self._database.pass_on(wake, of=OUTBOX)
+        self._database.pass_on(self._awake.set, of=OUTBOX, loop=asyncio.get_running_loop())
         try:
             while True:
                 self._awake.clear()

@@ -64,12 +64,14 @@ def test_after_rows_that_others_work_on_a_batch_is_half(tmp_path: Path, is_passe
     engine = open_engine(url)
     Base.metadata.create_all(engine, tables=[HEAD])
     engine.dispose()
-    database = Database(url, clock=SystemClock())
-    if is_passed_on:
-        database.pass_on(lambda: None, of=HEAD)
-    database.do(lambda session: HEADS.add(session, id=1, sequence=0, hash=""))
+    database, heard = Database(url, clock=SystemClock()), list[int]()
 
     async def ask_all() -> list[Session]:
+        if is_passed_on:
+            loop = asyncio.get_running_loop()
+            database.pass_on(lambda: heard.append(len(heard)), of=HEAD, loop=loop)
+        await database.run(lambda session: HEADS.add(session, id=1, sequence=0, hash=""))
+        assert len(heard) == is_passed_on, "told before whoever asked"
         asked = [database.run(lambda session: session) for _ in range(2 * SHARED_MIN)]
         return await asyncio.gather(*asked)
 
