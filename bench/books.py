@@ -85,34 +85,42 @@ def write_history(database: Database, clock: Clock, *, entries: int) -> None:
     accounts = [
         ledger.resident_account(resident(number), Unit.MINUTES) for number in range(RESIDENTS)
     ]
-    sequence, link, moved = 0, GENESIS_HASH, [0] * RESIDENTS
+    sequence, link, balances = 0, GENESIS_HASH, [0] * RESIDENTS
+    newest: list[int | None] = [None] * RESIDENTS
     while sequence < entries:
         rows, legs_rows = [], []
         for _ in range(min(CHUNK, entries - sequence)):
             sequence += 1
             payer, payee = sequence % RESIDENTS, (sequence + 1) % RESIDENTS
             legs = [Leg(accounts[payer], -1), Leg(accounts[payee], 1)]
-            moved[payer] -= 1
-            moved[payee] += 1
             row: dict[str, Any] = {"sequence": sequence, "recorded_at": clock.now()}
             row |= {"reason": "exchange", "refers_to": None, "reverses": None}
             entry_id = _ordered_id(sequence - entries, derived_id("bench entry", sequence))
             following = entry_hash(link, entry_id=entry_id, legs=legs, **row)
             rows.append(row | {"id": entry_id, "previous_hash": link, "hash": following})
-            legs_rows += [{"sequence": sequence, **leg._asdict()} for leg in legs]
+            for place, leg in zip((payer, payee), legs, strict=True):
+                balances[place] += leg.amount
+                posting = {"sequence": sequence, **leg._asdict(), "previous": newest[place]}
+                legs_rows.append(posting | {"balance": balances[place]})
+                newest[place] = sequence
             link = following
         database.do(partial(_insert, table=ENTRY, rows=rows))
         database.do(partial(_insert, table=POSTING, rows=legs_rows))
     changes = [
-        {"key": key, "more": more} for key, more in zip(accounts, moved, strict=True) if more
+        {"key": key, "stands": balance, "newest": last}
+        for key, balance, last in zip(accounts, balances, newest, strict=True)
+        if last is not None
     ]
 
     def command(session: Session) -> None:
         session.execute(insert(HEAD).values(id=1, sequence=sequence, hash=link))
-        more = ACCOUNT.c.balance + bindparam("more")
-        rise = update(ACCOUNT).where(ACCOUNT.c.id == bindparam("key")).values(balance=more)
+        change = (
+            update(ACCOUNT)
+            .where(ACCOUNT.c.id == bindparam("key"))
+            .values(balance=bindparam("stands"), last_sequence=bindparam("newest"))
+        )
         if changes:
-            session.connection().execute(rise, changes)
+            session.connection().execute(change, changes)
 
     database.do(command)
 

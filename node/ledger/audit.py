@@ -1,7 +1,9 @@
 """Replay the books and name the first thing that does not fit."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -27,45 +29,58 @@ class LedgerAudit:
         return not self.problem
 
 
+class _Standing(NamedTuple):
+    """Where the replay has brought an account."""
+
+    balance: int = 0
+    last_sequence: int | None = None
+
+
+_UNTOUCHED = _Standing()
+
+
 def audit_ledger(session: Session) -> LedgerAudit:
     """Replay every entry from the first: hashes, balances, holds; compare with what stands.
 
+    What a statement walks along, each posting's `previous` and `balance`, is compared too.
     Floors are not compared: one may be raised above what an account already owes (`set_floor`).
     """
     units = {account.id: account.unit for account in session.execute(select(ACCOUNT))}
-    balances: dict[UUID, int] = defaultdict(int)
+    standings: dict[UUID, _Standing] = {}
     sequence, link = 0, GENESIS_HASH
     while page := _page(session, after=sequence):
-        for entry, legs in page:
+        for entry, postings in page:
             sequence += 1
-            problem = _entry_problem(
-                entry, legs, sequence=sequence, previous=link
-            ) or _unit_problem(entry, legs, units)
+            legs = [Leg(posting.account_id, posting.amount) for posting in postings]
+            problem = (
+                _entry_problem(entry, legs, sequence=sequence, previous=link)
+                or _unit_problem(entry, legs, units)
+                or _posting_problem(entry, postings, standings)
+            )
             if problem:
                 return LedgerAudit(sequence - 1, link, problem)
             link = entry.hash
-            for leg in legs:
-                balances[leg.account_id] += leg.amount
+            standings |= {one.account_id: _Standing(one.balance, sequence) for one in postings}
     problem = (
         _head_problem(session, sequence, link)
-        or _balance_problem(session, balances)
+        or _account_problem(session, standings)
         or _hold_problem(session)
     )
     return LedgerAudit(sequence, link, problem)
 
 
-def _page(session: Session, *, after: int) -> list[tuple[AnyRow, list[Leg]]]:
+def _page(session: Session, *, after: int) -> list[tuple[AnyRow, list[AnyRow]]]:
     entries = session.execute(
         select(ENTRY).where(ENTRY.c.sequence > after).order_by(ENTRY.c.sequence).limit(PAGE_ENTRIES)
     ).all()
     if not entries:
         return []
     last = entries[-1].sequence
-    legs: dict[int, list[Leg]] = defaultdict(list)
-    postings = select(POSTING).where(POSTING.c.sequence > after, POSTING.c.sequence <= last)
-    for posting in session.execute(postings):
-        legs[posting.sequence].append(Leg(posting.account_id, posting.amount))
-    return [(entry, legs[entry.sequence]) for entry in entries]
+    postings: dict[int, list[AnyRow]] = defaultdict(list)
+    query = select(POSTING).where(POSTING.c.sequence > after, POSTING.c.sequence <= last)
+    for posting in session.execute(query):
+        postings[posting.sequence].append(posting)
+    return [(entry, postings[entry.sequence]) for entry in entries]
 
 
 def _entry_problem(entry: AnyRow, legs: list[Leg], *, sequence: int, previous: str) -> str:
@@ -99,6 +114,30 @@ def _unit_problem(entry: AnyRow, legs: list[Leg], units: dict[UUID, str]) -> str
     return ""
 
 
+def _posting_problem(
+    entry: AnyRow, postings: Sequence[AnyRow], standings: dict[UUID, _Standing]
+) -> str:
+    name = f"entry {entry.sequence} ({entry.id})"
+    for posting in postings:
+        before = standings.get(posting.account_id, _UNTOUCHED)
+        account = f"account {posting.account_id}"
+        if posting.previous != before.last_sequence:
+            return (
+                f"{name} says that it follows {_shown(posting.previous)} on {account}, "
+                f"it follows {_shown(before.last_sequence)}"
+            )
+        if posting.balance != before.balance + posting.amount:
+            return (
+                f"{name} leaves {posting.balance} on {account}, "
+                f"whose postings sum to {before.balance + posting.amount}"
+            )
+    return ""
+
+
+def _shown(sequence: int | None) -> str:
+    return "no entry" if sequence is None else f"entry {sequence}"
+
+
 def _head_problem(session: Session, sequence: int, link: str) -> str:
     head = session.execute(select(HEAD)).first()
     written = (head.sequence, head.hash) if head else (0, GENESIS_HASH)
@@ -107,12 +146,18 @@ def _head_problem(session: Session, sequence: int, link: str) -> str:
     return ""
 
 
-def _balance_problem(session: Session, balances: dict[UUID, int]) -> str:
+def _account_problem(session: Session, standings: dict[UUID, _Standing]) -> str:
     for account in session.execute(select(ACCOUNT).order_by(ACCOUNT.c.id)):
-        if account.balance != balances.get(account.id, 0):
+        standing = standings.get(account.id, _UNTOUCHED)
+        if account.balance != standing.balance:
             return (
                 f"account {account.id} shows {account.balance} {account.unit}, "
-                f"its postings sum to {balances.get(account.id, 0)}"
+                f"its postings sum to {standing.balance}"
+            )
+        if account.last_sequence != standing.last_sequence:
+            return (
+                f"account {account.id} says that {_shown(account.last_sequence)} moved it last, "
+                f"{_shown(standing.last_sequence)} did"
             )
     return ""
 

@@ -45,6 +45,7 @@ class Account(Base):
     floor: Mapped[int] = mapped_column(BigInteger)
     balance: Mapped[int] = mapped_column(BigInteger, default=0)
     held: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_sequence: Mapped[int | None]  # the entry of its newest posting
 
 
 class JournalEntry(Base):
@@ -62,16 +63,22 @@ class JournalEntry(Base):
 
 
 class Posting(Base):
-    """One leg of a journal entry: `amount` into (+) or out of (-) an account. Append-only."""
+    """One leg of a journal entry: `amount` into (+) or out of (-) an account. Append-only.
+
+    Each names the one before it on its account, so a statement walks back from `last_sequence`: an
+    index by account would cost every entry a page for each of its legs.
+    """
 
     __tablename__ = "posting"
     __table_args__ = (
         CheckConstraint("amount <> 0", name="posting_amount_not_zero"),
-        Index("posting_by_account", "account_id", "sequence"),
+        {"sqlite_with_rowid": False},
     )
     sequence: Mapped[int] = mapped_column(ForeignKey("journal_entry.sequence"), primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
     amount: Mapped[int] = mapped_column(BigInteger)
+    previous: Mapped[int | None]  # the account's posting before: its entry
+    balance: Mapped[int] = mapped_column(BigInteger)  # of the account, after this posting
 
 
 class JournalHead(Base):
@@ -119,6 +126,7 @@ class AccountRow:
     floor: int
     balance: int
     held: int
+    last_sequence: int | None
 
     @property
     def available(self) -> int:

@@ -49,7 +49,6 @@ from node.ledger.refusals import (
 from node.ledger.rules import AMOUNT_MAX, GENESIS_HASH, Leg, entry_hash
 
 CLEARING = "clearing"  # kind of account: what we owe (+) or are owed by (-) a peer community
-
 HEAD_ID = 1
 
 _LEGS = select(POSTING.c.account_id, POSTING.c.amount).where(POSTING.c.sequence == bindparam("key"))
@@ -79,7 +78,7 @@ def open_account(
     """Make sure the account exists. Opening it again changes nothing."""
     if ACCOUNTS.get(session, account_id) is None:
         values = {"unit": unit.value, "kind": kind, "owner": owner, "floor": floor}
-        ACCOUNTS.add(session, id=account_id, balance=0, held=0, **values)
+        ACCOUNTS.add(session, id=account_id, balance=0, held=0, last_sequence=None, **values)
 
 
 def set_floor(session: Session, *, account_id: UUID, floor: int) -> None:
@@ -286,11 +285,7 @@ def _write(
     marks: tuple[str, UUID | None, UUID | None],
     is_covered: bool,
 ) -> int:
-    amounts = [amount for _, amount in legs]
-    assert len(amounts) >= 2, "an entry has at least two legs"
-    assert sum(amounts) == 0, "an entry sums to zero"
-    assert all(amounts), "a leg moves something"
-    _apply(session, entry_id, legs, is_covered=is_covered)
+    moved = _moved(session, entry_id, legs, is_covered=is_covered)
     head = _head(session)
     sequence, recorded_at = head.sequence + 1, clock.now()
     reason, refers_to, reverses = marks
@@ -307,24 +302,32 @@ def _write(
     row = {"sequence": sequence, "id": entry_id, "recorded_at": recorded_at, "reason": reason}
     row |= {"refers_to": refers_to, "reverses": reverses, "previous_hash": head.hash, "hash": link}
     ENTRIES.add(session, **row)
-    for account_id, amount in legs:
-        posting = {"sequence": sequence, "account_id": account_id, "amount": amount}
-        rows.add(session, POSTING, posting)
+    for account, amount in moved:
+        balance, previous = account.balance + amount, account.last_sequence
+        posting = {"sequence": sequence, "account_id": account.id, "amount": amount}
+        rows.add(session, POSTING, posting | {"previous": previous, "balance": balance})
+        ACCOUNTS.change(session, account, balance=balance, last_sequence=sequence)
     HEADS.change(session, head, sequence=sequence, hash=link)
     return sequence
 
 
-def _apply(session: Session, entry_id: UUID, legs: Sequence[Leg], *, is_covered: bool) -> None:
+def _moved(
+    session: Session, entry_id: UUID, legs: Sequence[Leg], *, is_covered: bool
+) -> list[tuple[AccountRow, int]]:
+    assert len(legs) >= 2, "an entry has at least two legs"
     moved = [(_account(session, account_id), amount) for account_id, amount in legs]
     if len({id(account) for account, _ in moved}) != len(moved):  # kept: one row, one object
         raise SameAccount(entry=str(entry_id))
     if len({account.unit for account, _ in moved}) != 1:
         raise UnitsDiffer(entry=str(entry_id))
+    total = 0
     for account, amount in moved:
+        assert amount, "a leg moves something"
         if amount < 0 and not is_covered and account.available < -amount:
             raise _refusal(account, -amount)
-    for account, amount in moved:
-        ACCOUNTS.change(session, account, balance=account.balance + amount)
+        total += amount
+    assert total == 0, "an entry sums to zero"
+    return moved
 
 
 def _refusal(account: AccountRow, needed: int) -> InsufficientBalance | LimitReached:

@@ -1,21 +1,28 @@
-"""The statement of account: what moved a resident's minutes, line by line, and what stood after."""
+"""The statement of account: what moved a resident's minutes, line by line, and what stood after.
+
+Each posting names the one before it on its account, so a statement is a walk back from the newest:
+it costs as much as it shows, and no index that every entry would pay for.
+"""
 
 import csv
 import io
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import CTE, ColumnElement, Integer, Select, and_, func, literal, not_, select
 from sqlalchemy.orm import Session
 
+from node.kernel.db import AnyRow
 from node.ledger import service as ledger
-from node.ledger.model import JournalEntry, Posting, Unit
+from node.ledger.model import ACCOUNT, ENTRY, POSTING, Unit
 from node.web.paging import PAGE_ROWS_DEFAULT
 
 LINES_MAX = 2_000  # of one month on one statement
 LINES_ON_PAGE_MAX = 200
+
+Condition = Callable[[CTE], ColumnElement[bool]]  # of the posting that a walk has come to
 
 
 class StatementLine(NamedTuple):
@@ -48,26 +55,37 @@ def lines(
 ) -> list[StatementLine]:
     """The latest movements, newest first; those before the entry `before`, if it is named."""
     account_id = ledger.resident_account(resident_id, Unit.MINUTES)
-    query, after = _movements(account_id), ledger.balance(session, account_id)
+    start = _newest(account_id)
     if before is not None:
-        query = query.where(Posting.sequence < before)
-        after -= _moved(session, account_id, Posting.sequence >= before)
-    return _read(session, query.limit(min(limit, LINES_ON_PAGE_MAX)), after)
+        since = func.coalesce(_own(account_id, before), start)
+        last = _first_not(session, account_id, since, lambda at: at.c.sequence >= before)
+        start = literal(last.sequence if last else None, Integer)
+    rows = min(limit, LINES_ON_PAGE_MAX)
+    walk = _walk(account_id, start, lambda at: at.c.length < rows)
+    return [_line(row) for row in session.execute(_in_order(walk))]
 
 
 def of_month(session: Session, resident_id: UUID, *, month: date, zone: tzinfo) -> Statement:
-    """One month's statement, with what stood before it and after."""
+    """One month's statement, with what stood before it and after.
+
+    It is all that lies between the newest movement before the month ended and the newest before it
+    began, so every movement is on one statement even if the clock was once set back.
+    """
     first = month.replace(day=1)
     following = (first + timedelta(days=32)).replace(day=1)
     start, end = (datetime.combine(day, time(), tzinfo=zone) for day in (first, following))
     account_id = ledger.resident_account(resident_id, Unit.MINUTES)
-    balance = ledger.balance(session, account_id)
-    closing = balance - _moved(session, account_id, JournalEntry.recorded_at >= end)
-    query = _movements(account_id).where(
-        JournalEntry.recorded_at >= start, JournalEntry.recorded_at < end
+    newest = _newest(account_id)
+    last = _first_not(session, account_id, newest, lambda at: at.c.recorded_at >= end)
+    closing = last.balance if last else 0
+    walk = _walk(
+        account_id,
+        literal(last.sequence if last else None, Integer),
+        lambda at: and_(at.c.recorded_at >= start, at.c.length < LINES_MAX),
     )
-    found = _read(session, query.limit(LINES_MAX), closing)
-    opening = closing - sum(line.amount_minutes for line in found)
+    query = _in_order(walk).where(walk.c.recorded_at >= start)
+    found = [_line(row) for row in session.execute(query)]
+    opening = found[-1].balance_minutes - found[-1].amount_minutes if found else closing
     return Statement(first, following - timedelta(days=1), opening, closing, found[::-1])
 
 
@@ -91,29 +109,47 @@ def as_csv(
     return written.getvalue().encode("utf-8-sig")
 
 
-def _movements(account_id: UUID) -> Select[JournalEntry, int]:
-    return (
-        select(JournalEntry, Posting.amount)
-        .join(Posting, Posting.sequence == JournalEntry.sequence)
-        .where(Posting.account_id == account_id)
-        .order_by(Posting.sequence.desc())
+def _walk(account_id: UUID, start: ColumnElement[int], goes_on: Condition) -> CTE:
+    """The account's postings from that of entry `start` back, to the first where it ends.
+
+    Each step is two looks by primary key: at the posting that the last one names, at its entry.
+    """
+    columns = [POSTING.c.sequence, POSTING.c.previous, POSTING.c.amount, POSTING.c.balance]
+    columns += [ENTRY.c.id, ENTRY.c.recorded_at, ENTRY.c.reason, ENTRY.c.refers_to]
+    both = POSTING.join(ENTRY, ENTRY.c.sequence == POSTING.c.sequence)
+    mine = POSTING.c.account_id == account_id
+    begin = select(*columns, literal(1).label("length")).select_from(both)
+    walk = begin.where(mine, POSTING.c.sequence == start).cte("walk", recursive=True)
+    step = select(*columns, walk.c.length + 1).select_from(
+        walk.join(both, and_(mine, POSTING.c.sequence == walk.c.previous))
     )
+    return walk.union_all(step.where(goes_on(walk)))
 
 
-def _moved(session: Session, account_id: UUID, when: ColumnElement[bool]) -> int:
-    query = (
-        select(func.coalesce(func.sum(Posting.amount), 0))
-        .join(JournalEntry, JournalEntry.sequence == Posting.sequence)
-        .where(Posting.account_id == account_id, when)
+def _in_order(walk: CTE) -> Select[Any]:
+    return select(walk).order_by(walk.c.length)
+
+
+def _first_not(
+    session: Session, account_id: UUID, start: ColumnElement[int], condition: Condition
+) -> AnyRow | None:
+    """The newest posting, from that of entry `start` back, of which this is not so."""
+    walk = _walk(account_id, start, condition)
+    return session.execute(select(walk).where(not_(condition(walk)))).first()
+
+
+def _newest(account_id: UUID) -> ColumnElement[int]:
+    return select(ACCOUNT.c.last_sequence).where(ACCOUNT.c.id == account_id).scalar_subquery()
+
+
+def _own(account_id: UUID, sequence: int) -> ColumnElement[int]:
+    """That entry's number, if it moved something on this account."""
+    mine = (POSTING.c.account_id == account_id, POSTING.c.sequence == sequence)
+    return select(POSTING.c.sequence).where(*mine).scalar_subquery()
+
+
+def _line(row: AnyRow) -> StatementLine:
+    refers_to = row.refers_to or row.id
+    return StatementLine(
+        row.sequence, row.recorded_at, row.reason, refers_to, row.amount, row.balance
     )
-    return int(session.scalar(query) or 0)
-
-
-def _read(session: Session, query: Select[JournalEntry, int], after: int) -> list[StatementLine]:
-    found = []
-    for entry, amount in session.execute(query):
-        refers_to = entry.refers_to or entry.id
-        moved = (entry.sequence, entry.recorded_at, entry.reason, refers_to, amount, after)
-        found.append(StatementLine(*moved))
-        after -= amount
-    return found

@@ -1,24 +1,28 @@
 """The first step makes exactly the tables that the program declares, on both databases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from uuid import uuid4
+from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from node import migrations
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Base, Database, open_engine
 from node.ledger import service as ledger
-from node.ledger.model import Unit
+from node.ledger.audit import audit_ledger
+from node.ledger.model import ACCOUNT, ENTRY, HEAD, POSTING, Unit
 from node.tables import ALL
+from node.timebank.statement import StatementLine, lines
 
-LATEST = "0013"
+LATEST = "0014"
 
 
 @pytest.fixture
@@ -117,6 +121,32 @@ def test_a_floor_area_of_before_stands_under_its_new_name(database_url: str) -> 
     engine.dispose()
 
 
+def test_books_of_before_the_walk_lead_to_the_same_statements(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Entries of three residents, interleaved, as step 0013 kept them."""
+    written = f"sqlite:///{tmp_path}/written.sqlite"
+    migrations.migrate(written)
+    people = [uuid4() for _ in range(3)]
+    write_statements(written, people)
+    copy_as_of_0013(written, to=database_url)
+    assert migrations.migrate(database_url) == ("0013", LATEST)
+    assert statements(database_url, people) == statements(written, people)
+    with open_engine(database_url, read_only=True).connect() as connection:
+        assert count(connection, "posting") == 2 * count(connection, "journal_entry") == 48
+        names = {index["name"] for index in inspect(connection).get_indexes("posting")}
+        assert "posting_by_account" not in names
+        if connection.dialect.name == "sqlite":
+            assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+            made = "SELECT sql FROM sqlite_master WHERE name = 'posting'"
+            assert "WITHOUT ROWID" in connection.execute(text(made)).scalar_one()
+        for change in ("UPDATE posting SET amount = 1", "DELETE FROM posting"):
+            with pytest.raises(DBAPIError):
+                connection.execute(text(change))
+            connection.rollback()
+    write_an_entry(database_url)  # and they go on
+
+
 @pytest.mark.parametrize("table", ["journal_entry", "posting"])
 def test_the_journal_refuses_to_be_changed(engine: Engine, database_url: str, table: str) -> None:
     write_an_entry(database_url)
@@ -141,6 +171,64 @@ def test_a_database_of_no_or_another_step_is_refused(database_url: str) -> None:
         migrations.check(database_url)
     with pytest.raises(migrations.SchemaUnknown):
         migrations.migrate(database_url)
+
+
+def write_statements(url: str, people: Sequence[UUID]) -> None:
+    """Each gives to the next or the one after, in turn; one more account has nothing."""
+    clock = VirtualClock()
+    database = Database(url, clock=clock)
+    accounts = [ledger.resident_account(one, Unit.MINUTES) for one in people]
+
+    def write(session: Session) -> None:
+        for account_id in (*accounts, uuid4()):
+            ledger.open_account(
+                session,
+                account_id=account_id,
+                unit=Unit.MINUTES,
+                kind="resident",
+                owner=str(account_id),
+                floor=-10_000,
+            )
+        for number in range(24):
+            ledger.transfer(
+                session,
+                clock,
+                entry_id=uuid4(),
+                payer_id=accounts[number % 3],
+                payee_id=accounts[(number + 1 + number // 3 % 2) % 3],
+                amount=number + 1,
+                reason="exchange",
+            )
+
+    database.do(write)
+    database.close()
+
+
+def copy_as_of_0013(source: str, *, to: str) -> None:
+    """The books of one database in the tables of step 0013."""
+    new = {"account": {"last_sequence"}, "posting": {"previous", "balance"}}
+    origin, engine = open_engine(source, read_only=True), open_engine(to)
+    with engine.begin() as connection:
+        command.upgrade(migrations._config(connection), "0013")
+    with origin.connect() as old, engine.begin() as connection:
+        for table in (ACCOUNT, ENTRY, POSTING, HEAD):
+            columns = [one for one in table.c if one.name not in new.get(table.name, ())]
+            rows = [dict(row) for row in old.execute(select(*columns)).mappings()]
+            connection.execute(insert(table), rows)
+    origin.dispose()
+    engine.dispose()
+
+
+def statements(url: str, people: Sequence[UUID]) -> list[list[StatementLine]]:
+    """What each is told, once the books have been audited."""
+    database = Database(url, clock=VirtualClock())
+    try:
+        with database.read() as session:
+            audit = audit_ledger(session)
+            assert (audit.problem, audit.entries) == ("", 24)
+            return [lines(session, one) for one in people]
+    finally:
+        database.close()
 
 
 def write_an_entry(url: str) -> None:

@@ -100,6 +100,34 @@ def test_the_database_itself_refuses_to_change_what_was_written(
             "ends at entry 4, but entry 6 was written: cut off",
         ),
         (["UPDATE account SET balance = balance + 1 WHERE balance > 0"], "shows 71 minutes, .* 70"),
+        (
+            ["UPDATE posting SET previous = 1 WHERE sequence = 3 AND amount > 0"],
+            "entry 3 .* says that it follows entry 1 on account .*, it follows entry 2",
+        ),
+        (
+            ["UPDATE posting SET previous = NULL WHERE sequence > 3"],
+            "entry 4 .* says that it follows no entry on account .*, it follows entry 3",
+        ),
+        (
+            ["UPDATE posting SET previous = 0 WHERE sequence = 1 AND amount < 0"],
+            "entry 1 .* says that it follows entry 0 on account .*, it follows no entry",
+        ),
+        (
+            ["UPDATE posting SET balance = balance + 1 WHERE sequence > 3 AND amount > 0"],
+            "entry 4 .* leaves 41 on account .*, whose postings sum to 40",
+        ),
+        (
+            ["UPDATE account SET last_sequence = 5 WHERE balance > 0"],
+            "says that entry 5 moved it last, entry 6 did",
+        ),
+        (
+            ["UPDATE account SET last_sequence = NULL WHERE balance > 0"],
+            "says that no entry moved it last, entry 6 did",
+        ),
+        (
+            ["UPDATE account SET last_sequence = 3 WHERE unit = 'points'"],
+            "says that entry 3 moved it last, no entry did",
+        ),
         (["UPDATE account SET held = 0 WHERE held > 0"], "keeps 0 back, its open holds sum to 5"),
         (["UPDATE hold SET amount = 4 WHERE state = 'open'"], "keeps 5 back, .* sum to 4"),
         (
