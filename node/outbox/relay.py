@@ -2,7 +2,7 @@
 
 While calls to a peer are under way, what is enqueued for it gathers and goes in the next one: many
 items, one RPC, one commit on each side. A crash anywhere only repeats a call, and a repeat gets the
-same answer. An answer that cannot be taken holds up no other.
+same answer. What gets no answer, or one that cannot be taken, holds up no other.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ from node.outbox.service import Outgoing
 
 ITEMS_MAX = 256  # in one call
 CALLS_MAX = 2  # under way to one peer: one is worked on there while we see to the other here
-BYTES_MAX = 1_048_576  # in one call; the answers may be larger and have to pass as well
+BYTES_MAX = 1_048_576  # in one call; how many bytes of answers come back is the peer's limit
+NO_ANSWER = Sealed(b"", b"")  # in an answer's place: it failed there or did not fit; ask again
 IDLE_SECONDS_MAX = 5.0  # how long the relay sleeps when nothing wakes it
 
 log = structlog.get_logger()
@@ -178,6 +179,7 @@ class Relay:
             return 0
         unanswered = await self._take_answers(recipient, list(zip(sent, answers, strict=True)))
         if unanswered:
+            log.info("asked_again_later", peer=recipient, messages=len(unanswered))
             await self._postpone(recipient, unanswered)
         return len(sent) - len(unanswered)
 
@@ -190,11 +192,16 @@ class Relay:
         """
         readable, unanswered = [], []
         for message, sealed in answered:
+            if sealed == NO_ANSWER:
+                unanswered.append(message)
+                continue
             try:
                 readable.append(self._read(recipient, message, sealed))
             except DomainError as failure:
                 _log_not_taken(recipient, message, failure)
                 unanswered.append(message)
+        if not readable:
+            return unanswered
         try:
             await self._database.run(partial(self._apply_all, recipient, readable))
         except Exception:

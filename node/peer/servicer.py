@@ -18,7 +18,7 @@ from node.kernel.ids import derived_id
 from node.kernel.messages import Body, Envelope, Refusal, Sealed, Sealer
 from node.kernel.ports import Clock
 from node.outbox import service as outbox
-from node.outbox.relay import ITEMS_MAX
+from node.outbox.relay import ITEMS_MAX, NO_ANSWER
 from node.peer import wire
 from node.peer.admission import CallLimit, ClockAhead, check_time
 from node.peer.book import PeerBook
@@ -35,7 +35,7 @@ Answer = Callable[[Session, Envelope], Body]
 Prepare = Callable[[Session, Sequence[Envelope]], None]
 """Reads in a few statements what answering these questions will look at."""
 
-NO_ANSWER = Sealed(b"", b"")
+ANSWERS_BYTES_MAX = 3 * 1024 * 1024  # in one response; gRPC itself takes 4 MiB (peer/client.py)
 
 
 class WrongRecipient(DomainError):
@@ -73,15 +73,16 @@ class Inbox:
         """Signed answers to `items`, in order, from one command.
 
         If that fails, each item gets a command of its own, so that a bug met by one spoils no
-        other: that one gets NO_ANSWER, which its sender cannot take for an answer, and asks again.
+        other: that one gets NO_ANSWER, and its sender asks again. So does what does not fit.
         """
         opened = [self._open(sender, item) for item in items]
         try:
-            return await self._database.run(partial(self._settle, sender=sender, items=opened))
+            given = await self._database.run(partial(self._settle, sender=sender, items=opened))
         except DomainError:  # not about an item: the node is busy, or stopping
             raise
         except Exception:
-            return await self._take_one_by_one(sender, opened)
+            given = await self._take_one_by_one(sender, opened)
+        return _fitting(given)
 
     async def _take_one_by_one(self, sender: str, opened: Sequence["_Opened"]) -> list[Sealed]:
         commands = [partial(self._settle, sender=sender, items=[one]) for one in opened]
@@ -234,6 +235,23 @@ class _Answers:
                 size=sum(ones),
             )
         return sealed
+
+
+def _fitting(answers: list[Sealed]) -> list[Sealed]:
+    """The answers that one response carries, the first always; NO_ANSWER for each of the others.
+
+    What they answer is done and the answer kept, so asking again brings the same one. A small one
+    behind a large one that does not fit goes at once.
+    """
+    sizes = [len(answer.payload) + len(answer.signature) for answer in answers]
+    if sum(sizes) <= ANSWERS_BYTES_MAX:
+        return answers
+    fitting, room = answers[:1], ANSWERS_BYTES_MAX - sizes[0]
+    for answer, size in zip(answers[1:], sizes[1:], strict=True):
+        does_fit = size <= room
+        room -= size if does_fit else 0
+        fitting.append(answer if does_fit else NO_ANSWER)
+    return fitting
 
 
 def _refusal(refusal: DomainError) -> Refusal:

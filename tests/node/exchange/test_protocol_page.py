@@ -114,6 +114,7 @@ def test_every_code_named_there_exists() -> None:
         ("minutes that one resident can own", f"{HOLDING_MAX_MINUTES} min"),
         ("items in one call", str(relay.ITEMS_MAX)),
         ("bytes of questions in one call", f"{relay.BYTES_MAX} B"),
+        ("bytes of answers to one call", f"{servicer.ANSWERS_BYTES_MAX} B"),
         ("bytes of one gRPC message", f"{client.MESSAGE_BYTES_MAX} B"),
         ("one call", f"{client.CALL_SECONDS_MAX:g} s"),
         (

@@ -16,7 +16,7 @@ from node.kernel.ids import derived_id
 from node.kernel.messages import Body, Envelope, Refusal, Sealed
 from node.outbox import service as outbox
 from node.outbox.model import OUTBOX, OutboxState
-from node.outbox.relay import BYTES_MAX, ITEMS_MAX, PeerUnreachable, Relay
+from node.outbox.relay import BYTES_MAX, ITEMS_MAX, NO_ANSWER, PeerUnreachable, Relay
 from node.outbox.service import BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, Outgoing
 from node.peer import wire
 from node.peer.seal import open_sealed
@@ -156,6 +156,21 @@ def test_an_answer_that_cannot_be_taken_holds_up_no_other(district: District) ->
     assert asyncio.run(relay_with(side, Answering(side, answers)).drain_once()) == 1
     assert district.visit().state == "accepted"
     assert side.ask(outbox.waiting_count) == 2
+
+
+def test_what_got_no_answer_is_asked_again_and_holds_up_no_other(district: District) -> None:
+    side = district.host
+    enqueue(side, 2)
+    district.issue()
+    district.clock.advance(timedelta(seconds=1))
+    district.present()
+    last = district.home.hear(due(side)[-1].sealed, caller=HOST)
+    answering = Answering(side, [NO_ANSWER, NO_ANSWER, last])
+    assert asyncio.run(relay_with(side, answering).drain_once()) == 1
+    assert district.visit().state == "accepted"
+    soon = district.clock.now() + timedelta(seconds=BACKOFF_FIRST_SECONDS)
+    assert next_attempts(side) == {HOME: soon}
+    assert due(side) == []
 
 
 def test_a_bug_met_by_one_question_spoils_no_other(

@@ -1,27 +1,33 @@
 """Two nodes over real gRPC inside mTLS on loopback: who may speak, and for whom."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
 
-from node.exchange.messages import PresentPass
+from node.exchange.messages import FetchReceipts, PresentPass
+from node.exchange.model import ReceiptRecord
+from node.exchange.rules import FETCH_MAX
 from node.kernel.ids import derived_id
 from node.kernel.messages import Refusal, Sealed
-from node.outbox.relay import ITEMS_MAX, BadAnswer, PeerUnreachable, Relay
+from node.outbox import service as outbox
+from node.outbox.model import INBOX
+from node.outbox.relay import ITEMS_MAX, NO_ANSWER, BadAnswer, PeerUnreachable, Relay
 from node.peer import wire
 from node.peer.admission import CallLimit
 from node.peer.book import PeerBook
-from node.peer.client import GrpcPeers
-from node.peer.servicer import GrpcPeerServicer
+from node.peer.client import MESSAGE_BYTES_MAX, GrpcPeers
+from node.peer.servicer import ANSWERS_BYTES_MAX, GrpcPeerServicer
 from node.peer.tls import TlsMaterial, server_credentials
 from protos.peer_pb2_grpc import add_PeerServicer_to_server
 from tests.node.peer.certificates import Authority
-from tests.node.two_nodes import HOME, HOST, District, Side, exchange_id, two_nodes
+from tests.node.two_nodes import HOME, HOST, RETRY, District, Side, exchange_id, two_nodes
 
 CALL_SECONDS = 20
 
@@ -170,6 +176,75 @@ def test_too_many_items_are_refused_as_a_whole(district: District, authority: Au
     with pytest.raises(PeerUnreachable, match="too_many_items"):
         asyncio.run(deliver(district, server, client, items))
     assert len(asyncio.run(deliver(district, server, client, items[:-1]))) == ITEMS_MAX
+
+
+def test_answers_that_do_not_fit_one_message_come_in_the_next_ones(
+    district: District, authority: Authority
+) -> None:
+    """A restored node asks for thousands of receipts at once; a small question is among them."""
+    asked_count, proof_bytes = 20, 4_000
+    total = asked_count * FETCH_MAX * proof_bytes
+    assert ANSWERS_BYTES_MAX < MESSAGE_BYTES_MAX < total
+    district.issue()
+    _fill(district, asked_count=asked_count, proof_bytes=proof_bytes)
+    district.present()
+    sizes: list[list[int]] = []
+
+    class Counting(GrpcPeers):
+        async def deliver(self, community: str, items: Sequence[Sealed]) -> list[Sealed]:
+            answers = await super().deliver(community, items)
+            sizes.append([len(one.payload) for one in answers if one != NO_ANSWER])
+            return answers
+
+    async def drain() -> None:
+        async with serving(district.home, authority.material(HOME)) as port:
+            peers = Counting(book_of(district.host, port), authority.material(HOST))
+            relay = Relay(
+                district.host.database,
+                district.clock,
+                peers,
+                open_question=lambda sealed: wire.decode(sealed.payload),
+                apply_answer=lambda session, question, answer, sealed: (
+                    district.host.answers.apply(session, question, answer, sealed)
+                    if isinstance(question.body, PresentPass)
+                    else None
+                ),
+            )
+            await relay.drain_once()
+            assert district.visit().state == "accepted", "the small answer passes at once"
+            district.clock.advance(RETRY)
+            await relay.drain_once()
+            await peers.close()
+
+    asyncio.run(drain())
+    assert district.host.ask(outbox.waiting_count) == 0
+    assert len(sizes) == 2
+    assert sum(len(call) for call in sizes) == asked_count + 1, "each is answered once"
+    assert all(sum(call) <= ANSWERS_BYTES_MAX for call in sizes)
+    kept = select(func.count()).select_from(INBOX)
+    assert district.home.ask(lambda session: session.scalar(kept)) == asked_count + 1
+
+
+def _fill(district: District, *, asked_count: int, proof_bytes: int) -> None:
+    """Home has receipts with long proofs, and the host asks for all of them."""
+    ids = [derived_id("large", number) for number in range(asked_count * FETCH_MAX)]
+    record = {"kind": "capture", "peer": HOST, "is_debt": False, "minutes": 30}
+    record |= {"captured_at": district.clock.now(), "signature": bytes(64)}
+    rows = [record | {"exchange_id": one, "payload": one.bytes + bytes(proof_bytes)} for one in ids]
+
+    def ask(session: Session) -> None:
+        for start in range(0, len(ids), FETCH_MAX):
+            outbox.enqueue(
+                session,
+                district.clock,
+                district.host.sealer,
+                message_id=derived_id("large question", start),
+                recipient=HOME,
+                body=FetchReceipts(tuple(ids[start : start + FETCH_MAX])),
+            )
+
+    district.home.do(lambda session: session.execute(insert(ReceiptRecord), rows) and None)
+    district.host.do(ask)
 
 
 def test_a_peer_that_calls_too_often_is_asked_to_wait(
