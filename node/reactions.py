@@ -16,6 +16,7 @@ from node.council.events import (
     VotingOpened,
     WorkTicketAsked,
 )
+from node.exchange import leaving as exchange_leaving
 from node.forecast import counting
 from node.forecast.events import HelpersNeeded, HelpersNotNeeded
 from node.kernel.events import Event, Reactions
@@ -123,5 +124,6 @@ REACTIONS: Reactions = {
         delegate_calls.forget,
         points_leaving.forget,
         timebank_leaving.forget,
+        exchange_leaving.forget,
     ],
 }

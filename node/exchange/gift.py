@@ -26,6 +26,7 @@ from node.ledger import service as ledger
 from node.ledger.cap import sweep_surplus
 from node.ledger.model import Unit
 from node.outbox import service as outbox
+from node.residents import service as residents
 
 SENT_REASON, RECEIVED_REASON = "gift_sent", "gift_received"
 
@@ -38,6 +39,7 @@ def make_code(
         if known.resident_id != resident_id:
             raise IdReused(id=code)
         return known
+    residents.check_not_erased(session, resident_id)
     if len(codes_of(session, resident_id)) >= rules.GIFT_CODES_MAX:
         raise TooManyGiftCodes(limit=rules.GIFT_CODES_MAX)
     made = GiftCode(code=code, resident_id=resident_id, made_by=made_by, made_at=clock.now())
@@ -82,6 +84,7 @@ def send_gift(
         if kept != (resident_id, peer, short, minutes) or known.state == GiftState.RECEIVED:
             raise IdReused(id=str(gift_id))
         return known
+    residents.check_not_erased(session, resident_id)
     rules.check_minutes(minutes)
     if peer == sealer.community or not ledger.exists(session, ledger.clearing_account(peer)):
         raise rules.UnknownCommunity(community=peer)
@@ -155,6 +158,8 @@ def credit(session: Session, clock: Clock, order: Envelope, *, at: datetime) -> 
     short = _parts(asked.code)[1]
     found = session.get(GiftCode, short)
     if found is None or found.withdrawn_at is not None:
+        raise GiftCodeUnknown
+    if residents.is_erased(session, found.resident_id):  # before codes ended with their resident
         raise GiftCodeUnknown
     account_id = ledger.resident_account(found.resident_id, Unit.MINUTES)
     ledger.check_no_hold(session, asked.gift_id)

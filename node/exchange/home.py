@@ -31,6 +31,7 @@ from node.kernel.messages import Envelope, Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.ledger.model import Unit
+from node.residents import service as residents
 
 REASON = "redeemed_away"
 
@@ -57,6 +58,7 @@ def issue_pass(
         if (known.resident_id, known.host, known.minutes_up_to) != (resident_id, host, minutes):
             raise IdReused(id=str(pass_id))
         return known
+    residents.check_not_erased(session, resident_id)
     rules.check_minutes(minutes)
     if host == sealer.community or not ledger.exists(session, ledger.clearing_account(host)):
         raise rules.UnknownCommunity(community=host)

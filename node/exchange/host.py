@@ -28,6 +28,7 @@ from node.ledger import service as ledger
 from node.ledger.cap import sweep_surplus
 from node.ledger.model import Unit
 from node.outbox import service as outbox
+from node.residents import service as residents
 
 REASON = "helped_guest"
 PARTIES = ("elder", "provider")
@@ -54,6 +55,7 @@ def present_pass(
         raise rules.UnknownCommunity(community=home)
     if not ledger.exists(session, ledger.resident_account(provider_id, Unit.MINUTES)):
         raise NotFound(what="resident", id=str(provider_id))
+    residents.check_not_erased(session, provider_id)
     limits.check_backlog(session, home)
     visit = Visit(
         id=exchange_id,

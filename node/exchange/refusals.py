@@ -13,6 +13,14 @@ class TooManyGiftCodes(DomainError):
     message = "At most {limit} gift codes can be in use at a time; take one back first."
 
 
+class StillExpected(DomainError):
+    code = "exchange.still_expected"
+    message = (
+        "Help or minutes are still open with other communities ({count}). "
+        "Let them end, or call them off, first."
+    )
+
+
 class AllPeersLimitReached(DomainError):
     code = "exchange.all_peers_limit_reached"
     message = "This community accepts {available} more minutes from all others; {needed} asked."

@@ -44,6 +44,11 @@ class StillPromised(DomainError):
     message = "{amount} {unit} are still promised for something. Let it end, or call it off, first."
 
 
+class ResidentGone(DomainError):
+    code = "residents.gone"
+    message = "This resident was erased: nothing new can begin in their name."
+
+
 class ListRefused(DomainError):
     code = "residents.list_refused"
     message = "{count} lines of the list need another look. Nothing was registered."

@@ -17,7 +17,7 @@ from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.residents import rules
 from node.residents.model import AccessToken, Credential, Resident, RoleGrant, SignInTries
-from node.residents.refusals import LastOperator, PhoneTaken, SignInLocked
+from node.residents.refusals import LastOperator, PhoneTaken, ResidentGone, SignInLocked
 from node.residents.rules import Role
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's figures, 19 MiB
@@ -93,6 +93,18 @@ def resident(session: Session, resident_id: UUID) -> Resident:
     if found is None:
         raise NotFound(what="resident", id=str(resident_id))
     return found
+
+
+def is_erased(session: Session, resident_id: UUID) -> bool:
+    """Whether this resident was erased: nobody is left whom minutes could reach."""
+    erased_at = select(Resident.erased_at).where(Resident.id == resident_id)
+    return session.scalar(erased_at) is not None
+
+
+def check_not_erased(session: Session, resident_id: UUID) -> None:
+    """Raises ResidentGone where something new would begin in the name of an erased resident."""
+    if is_erased(session, resident_id):
+        raise ResidentGone
 
 
 def particulars(resident: Resident) -> rules.Particulars:

@@ -27,6 +27,7 @@ from node.exchange.host import PARTIES
 from node.exchange.model import Pass, Visit, VisitRow
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Base, Database, open_engine
+from node.kernel.events import Reactions
 from node.kernel.ids import derived_id
 from node.kernel.messages import Body, Envelope, Sealed
 from node.kernel.signing import BadSignature
@@ -81,6 +82,7 @@ class Side:
     key: Ed25519PrivateKey
     book: PeerBook
     network: "Network"
+    reactions: Reactions = field(default_factory=dict)  # what follows here; none unless a test asks
 
     def __post_init__(self) -> None:
         self.sealer = Ed25519Sealer(self.community, self.key)
@@ -88,7 +90,7 @@ class Side:
 
     def open(self) -> None:
         """Start over the file as it stands."""
-        self.database = Database(self.url, clock=self.clock)
+        self.database = Database(self.url, clock=self.clock, reactions=self.reactions)
         self.answers = Answers(self.clock, self.sealer, self.book)
         self.inbox = Inbox(
             self.database, self.clock, self.sealer, self.book, answer=self.answers.answer
