@@ -229,9 +229,9 @@ class Witness:
         return {row_id: Dispute(*rest) for row_id, *rest in rows}
 
     def reversed_minutes(self) -> dict[str, int]:
-        """Minutes that went back, by the exchange that they had been paid for."""
-        paid_back = "SELECT exchange_id, minutes FROM reversal WHERE state = 'reversed'"
-        return dict(self._file.execute(paid_back))
+        """Minutes that went back in all, by the exchange that they had been paid for."""
+        parts = "SELECT exchange_id, SUM(minutes) FROM reversal WHERE state = 'reversed'"
+        return dict(self._file.execute(f"{parts} GROUP BY exchange_id"))
 
     def clearing(self) -> dict[str, int]:
         """What the clearing accounts show, in minutes."""

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from node.exchange import receipts, reversal, rules
 from node.exchange.messages import AnswerDispute, JudgeDispute, Noted, OpenDispute
-from node.exchange.model import Dispute, ReceiptRecord, Reversal, Verdict
+from node.exchange.model import Dispute, ReceiptRecord, Verdict
 from node.exchange.refusals import (
     DisputeClosed,
     DisputeExists,
@@ -23,7 +23,7 @@ from node.exchange.refusals import (
     ReceiptUnknown,
     ReversalTooLarge,
 )
-from node.exchange.rules import DisputeCode, DisputeState, ReversalState
+from node.exchange.rules import DisputeCode, DisputeState
 from node.kernel.errors import BadInput, DomainError, IdReused
 from node.kernel.ids import derived_id
 from node.kernel.messages import Body, Envelope, Refusal, Sealer
@@ -224,7 +224,8 @@ def carry_out(
     if row.state != DisputeState.JUDGED or not row.gives_back:
         raise DisputeClosed(state=row.state)
     if row.verdict_minutes:
-        _pay_back(session, clock, sealer, row, row.verdict_minutes, decided_by)
+        minutes = row.verdict_minutes
+        reversal.carry_out(session, clock, sealer, row, minutes=minutes, decided_by=decided_by)
     row.refusal = None
     return row
 
@@ -261,33 +262,10 @@ def _conclude(session: Session, clock: Clock, sealer: Sealer, row: Dispute, minu
     if DisputeCode.RECEIPT_MISSING in (row.our_code, row.their_code):
         return  # the other side has no receipt to turn: it books it first, then asks (judged.py)
     try:
-        _pay_back(session, clock, sealer, row, minutes, row.our_arbiter)
+        by = row.our_arbiter
+        reversal.carry_out(session, clock, sealer, row, minutes=minutes, decided_by=by)
     except DomainError as refusal:  # most often: our resident has spent them
         row.refusal = refusal.code
-
-
-def _pay_back(
-    session: Session,
-    clock: Clock,
-    sealer: Sealer,
-    row: Dispute,
-    minutes: int,
-    decided_by: UUID | None,
-) -> None:
-    tried = select(Reversal).where(Reversal.exchange_id == row.exchange_id)
-    earlier = session.scalars(tried).all()
-    if any(one.dispute_id == row.id and one.state != ReversalState.DECLINED for one in earlier):
-        return
-    reversal.offer(
-        session,
-        clock,
-        sealer,
-        reversal_id=derived_id("verdict", row.id, len(earlier)),
-        exchange_id=row.exchange_id,
-        minutes=minutes,
-        decided_by=decided_by,
-        dispute_id=row.id,
-    )
 
 
 def _answer(

@@ -45,7 +45,7 @@ class ReceiptUnknown(DomainError):
 
 class ReversalExists(DomainError):
     code = "exchange.reversal_exists"
-    message = "The exchange {exchange} is being reversed, or was."
+    message = "Another reversal of the exchange {exchange} is still open."
 
 
 class ReversalNotOffered(DomainError):

@@ -2,17 +2,19 @@
 
 Whose resident was paid gives back, so that side pays and decides: it holds the minutes (OFFERED),
 the other side agrees and reserves its limit (AGREED), asks, and gets a signed receipt with the debt
-turned. Nothing that was written is changed: both books get compensating entries. Every function
+turned. Nothing that was written is changed: both books get compensating entries. An exchange can go
+back in parts, one after the other; a verdict takes the place of what is still open. Every function
 runs inside the caller's transaction.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.exchange import evidence, limits, receipts, rules
+from node.exchange import evidence, limits, receipts, remainder, rules
+from node.exchange import reversal_steps as steps
 from node.exchange.messages import (
     AskReversal,
     DeclineReversal,
@@ -21,23 +23,18 @@ from node.exchange.messages import (
     RequestReversal,
     ReversalReceipt,
 )
-from node.exchange.model import Dispute, ReceiptRecord, Reversal, Verdict
-from node.exchange.refusals import (
-    ReceiptUnknown,
-    ReversalExists,
-    ReversalNotOffered,
-    ReversalTooLarge,
-)
+from node.exchange.model import Dispute, ReceiptRecord, Reversal
+from node.exchange.refusals import ReversalNotOffered
+from node.exchange.remainder import OPEN
 from node.exchange.rules import DisputeState, ReceiptKind, ReversalState
-from node.kernel.errors import BadInput, IdReused, NotFound
+from node.kernel.errors import IdReused
 from node.kernel.ids import derived_id
-from node.kernel.messages import Body, Envelope, Refusal, Sealed, Sealer
+from node.kernel.messages import Envelope, Refusal, Sealed, Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
-from node.outbox import service as outbox
 
 TAKEN_REASON, GIVEN_REASON = "taken_back", "given_back"
-OPEN = (ReversalState.ASKED, ReversalState.OFFERED, ReversalState.AGREED)
+NONE_IN_THE_WAY: frozenset[str] = frozenset()
 
 
 def ask(
@@ -51,13 +48,15 @@ def ask(
     decided_by: UUID | None,
 ) -> Reversal:
     """Our resident paid for what was not so: ask the other side to give minutes back."""
-    if known := _known(session, reversal_id, exchange_id, minutes, gives_back=False):
+    if known := steps.known(session, reversal_id, exchange_id, minutes, gives_back=False):
         return known
-    receipt = _receipt(session, exchange_id, is_debt=True)
-    row = _begin(session, clock, receipt, reversal_id, minutes, ReversalState.ASKED)
+    receipt = steps.paid_receipt(session, exchange_id, is_debt=True)
+    row = steps.begin(session, clock, receipt, reversal_id, minutes, blocking=OPEN)
     row.decided_by = decided_by
     session.add(row)
-    _send(session, clock, sealer, row, "ask", AskReversal(row.id, row.exchange_id, row.minutes))
+    steps.send(
+        session, clock, sealer, row, "ask", AskReversal(row.id, row.exchange_id, row.minutes)
+    )
     return row
 
 
@@ -65,12 +64,15 @@ def asked(session: Session, clock: Clock, sealer: Sealer, question: Envelope) ->
     """The other side asks for minutes back: people here decide, unless arbiters have."""
     said = question.body
     assert isinstance(said, AskReversal)
-    if not _known(session, said.reversal_id, said.exchange_id, said.minutes, gives_back=True):
-        receipt = _receipt(session, said.exchange_id, is_debt=False, peer=question.sender)
-        state = ReversalState.ASKED
-        row = _begin(session, clock, receipt, said.reversal_id, said.minutes, state)
+    if not steps.known(session, said.reversal_id, said.exchange_id, said.minutes, gives_back=True):
+        receipt = steps.paid_receipt(session, said.exchange_id, is_debt=False, peer=question.sender)
+        judged = remainder.judged_so(session, receipt, said.minutes)
+        if judged is not None:
+            steps.close(session, clock, sealer, said.exchange_id, OPEN)
+        row = steps.begin(session, clock, receipt, said.reversal_id, said.minutes, blocking=OPEN)
         session.add(row)
-        if (dispute := _judged_so(session, row)) is not None:
+        if judged is not None:
+            dispute = judged.dispute
             offer(
                 session,
                 clock,
@@ -95,13 +97,21 @@ def offer(
     decided_by: UUID | None,
     dispute_id: UUID | None = None,
 ) -> Reversal:
-    """Give minutes back that our resident was paid: hold them, and ask the other side to agree."""
-    row = _known(session, reversal_id, exchange_id, minutes, gives_back=True)
+    """Give minutes back that our resident was paid: hold them, and ask the other side to agree.
+
+    One offer of an exchange is open at a time; it takes the place of what was asked for.
+    """
+    row = steps.known(session, reversal_id, exchange_id, minutes, gives_back=True)
     if row is not None and row.state != ReversalState.ASKED:
         return row
+    receipt, blocking = (
+        steps.paid_receipt(session, exchange_id, is_debt=False),
+        {ReversalState.OFFERED},
+    )
     if row is None:
-        receipt = _receipt(session, exchange_id, is_debt=False)
-        row = _begin(session, clock, receipt, reversal_id, minutes, ReversalState.ASKED)
+        row = steps.begin(session, clock, receipt, reversal_id, minutes, blocking=blocking)
+    else:
+        remainder.check(session, receipt, minutes, reversal_id=row.id, blocking=blocking)
     ledger.place_hold(
         session,
         clock,
@@ -113,9 +123,12 @@ def offer(
         reason=TAKEN_REASON,
     )
     session.add(row)  # after the hold: a refusal leaves nothing behind
-    _move(clock, row, ReversalState.OFFERED)
+    steps.move(clock, row, ReversalState.OFFERED)
+    steps.close(session, clock, sealer, exchange_id, {ReversalState.ASKED})
     row.decided_by, row.dispute_id = decided_by, dispute_id
-    _send(session, clock, sealer, row, "offer", OfferReversal(row.id, row.exchange_id, row.minutes))
+    steps.send(
+        session, clock, sealer, row, "offer", OfferReversal(row.id, row.exchange_id, row.minutes)
+    )
     return row
 
 
@@ -123,7 +136,7 @@ def offered(session: Session, clock: Clock, sealer: Sealer, question: Envelope) 
     """Minutes are offered back: take them if we asked or judged so, else people here decide."""
     said = question.body
     assert isinstance(said, OfferReversal)
-    row = _known(session, said.reversal_id, said.exchange_id, said.minutes, gives_back=False)
+    row = steps.known(session, said.reversal_id, said.exchange_id, said.minutes, gives_back=False)
     if row is not None and row.state != ReversalState.ASKED:
         if row.state == ReversalState.DECLINED:
             raise ReversalNotOffered(state=row.state)
@@ -131,12 +144,18 @@ def offered(session: Session, clock: Clock, sealer: Sealer, question: Envelope) 
     if row is not None:  # we asked for it: our consent stands
         _agree(session, clock, sealer, row)
         return Noted(row.id)
-    receipt = _receipt(session, said.exchange_id, is_debt=True, peer=question.sender)
-    row = _begin(session, clock, receipt, said.reversal_id, said.minutes, ReversalState.OFFERED)
+    receipt = steps.paid_receipt(session, said.exchange_id, is_debt=True, peer=question.sender)
+    judged = remainder.judged_so(session, receipt, said.minutes)
+    row = steps.begin(
+        session, clock, receipt, said.reversal_id, said.minutes, blocking=NONE_IN_THE_WAY
+    )
+    steps.move(clock, row, ReversalState.OFFERED)
     session.add(row)
-    if (dispute := _judged_so(session, row)) is not None:
+    steps.close(session, clock, sealer, row.exchange_id, {ReversalState.ASKED})  # answered by this
+    if judged is not None:
+        dispute, minutes = judged
         row.dispute_id = dispute.id
-        dispute.state, dispute.verdict_minutes = DisputeState.JUDGED, row.minutes
+        dispute.state, dispute.verdict_minutes = DisputeState.JUDGED, minutes
         dispute.changed_at = clock.now()
         _agree(session, clock, sealer, row)
     return Noted(row.id)
@@ -146,13 +165,13 @@ def agree(
     session: Session, clock: Clock, sealer: Sealer, *, reversal_id: UUID, decided_by: UUID | None
 ) -> Reversal:
     """Say yes to what the other side offers back; it then pays."""
-    row = _locked(session, reversal_id)
+    row = steps.locked(session, reversal_id)
     if row.state in (ReversalState.AGREED, ReversalState.REVERSED):
         return row
     if row.gives_back or row.state != ReversalState.OFFERED:
         raise ReversalNotOffered(state=row.state)
     row.decided_by = decided_by
-    _agree(session, clock, sealer, row)
+    _agree(session, clock, sealer, row, blocking={ReversalState.AGREED})
     return row
 
 
@@ -191,14 +210,14 @@ def paid_back(
     """They paid: clearing down, our resident up, and their signed word is kept."""
     said = question.body
     assert isinstance(said, RequestReversal)
-    row = _locked(session, said.reversal_id)
+    row = steps.locked(session, said.reversal_id)
     if row.state != ReversalState.AGREED:
         return
     told = (answer.reversal_id, answer.exchange_id, answer.debtor, answer.creditor, answer.minutes)
     if told != (row.id, row.exchange_id, row.peer, question.sender, row.minutes):
         code = "exchange.receipt_differs"
         evidence.note(session, clock, peer=row.peer, kind=code, sealed=sealed)
-        _end(session, clock, row, code)
+        steps.end(session, clock, row, code)
         return
     book(session, clock, row, at=answer.captured_at, sealed=sealed)
 
@@ -207,7 +226,7 @@ def book(
     session: Session, clock: Clock, row: Reversal, *, at: datetime, sealed: Sealed | None
 ) -> None:
     """Turn the held minutes into paid ones, with a receipt; `sealed` proves what they owe us."""
-    _move(clock, row, ReversalState.REVERSED)
+    steps.move(clock, row, ReversalState.REVERSED)
     ledger.capture_hold(session, clock, hold_id=row.id)
     session.add(
         ReceiptRecord(
@@ -231,14 +250,14 @@ def decline(
 
     Whoever offered can still take it back until the other side's request arrives.
     """
-    row = _locked(session, reversal_id)
+    row = steps.locked(session, reversal_id)
     if row.state == ReversalState.DECLINED:
         return row
     if row.state not in (ReversalState.ASKED, ReversalState.OFFERED):
         raise rules.StepRefused(what="The reversal", state=row.state, to=ReversalState.DECLINED)
     row.decided_by = decided_by
-    _end(session, clock, row, None)
-    _send(session, clock, sealer, row, "decline", DeclineReversal(row.id, row.exchange_id))
+    steps.end(session, clock, row, None)
+    steps.send(session, clock, sealer, row, "decline", DeclineReversal(row.id, row.exchange_id))
     return row
 
 
@@ -251,7 +270,7 @@ def declined(session: Session, clock: Clock, question: Envelope) -> Noted:
         if row.state == ReversalState.REVERSED:
             raise ReversalNotOffered(state=row.state)
         if row.state in (ReversalState.ASKED, ReversalState.OFFERED):
-            _end(session, clock, row, "exchange.declined_there")
+            steps.end(session, clock, row, "exchange.declined_there")
     return Noted(said.reversal_id)
 
 
@@ -259,18 +278,56 @@ def refused(session: Session, clock: Clock, question: Envelope, answer: Refusal)
     """The other side refused for good what we said: nothing moves, what was held is free."""
     said = question.body
     assert isinstance(said, AskReversal | OfferReversal | RequestReversal)
-    row = _locked(session, said.reversal_id)
+    row = steps.locked(session, said.reversal_id)
     waits_for = {
         AskReversal: ReversalState.ASKED,
         OfferReversal: ReversalState.OFFERED,
         RequestReversal: ReversalState.AGREED,
     }[type(said)]
     if row.state == waits_for:
-        _end(session, clock, row, answer.code)
+        steps.end(session, clock, row, answer.code)
 
 
-def _agree(session: Session, clock: Clock, sealer: Sealer, row: Reversal) -> None:
+def carry_out(
+    session: Session,
+    clock: Clock,
+    sealer: Sealer,
+    dispute: Dispute,
+    *,
+    minutes: int,
+    decided_by: UUID | None,
+) -> None:
+    """Give back what a verdict wants back in all, less what went back before.
+
+    What is still asked for or offered about the exchange ends: the verdict takes its place.
+    """
+    steps.paid_receipt(session, dispute.exchange_id, is_debt=False)
+    earlier = remainder.of_exchange(session, dispute.exchange_id)
+    if still := remainder.due(earlier, dispute, minutes):
+        steps.close(session, clock, sealer, dispute.exchange_id, OPEN)
+        offer(
+            session,
+            clock,
+            sealer,
+            reversal_id=derived_id("verdict", dispute.id, len(earlier)),
+            exchange_id=dispute.exchange_id,
+            minutes=still,
+            decided_by=decided_by,
+            dispute_id=dispute.id,
+        )
+
+
+def _agree(
+    session: Session,
+    clock: Clock,
+    sealer: Sealer,
+    row: Reversal,
+    *,
+    blocking: Collection[str] = NONE_IN_THE_WAY,
+) -> None:
     rules.check_reversal_step(now=row.state, to=ReversalState.AGREED)
+    receipt = steps.paid_receipt(session, row.exchange_id, is_debt=True)
+    remainder.check(session, receipt, row.minutes, reversal_id=row.id, blocking=blocking)
     limits.check_all_peers(session, peer=row.peer, needed=row.minutes)
     ledger.place_hold(
         session,
@@ -282,111 +339,6 @@ def _agree(session: Session, clock: Clock, sealer: Sealer, row: Reversal) -> Non
         expires_at=None,
         reason=GIVEN_REASON,
     )
-    _move(clock, row, ReversalState.AGREED)
+    steps.move(clock, row, ReversalState.AGREED)
     body = RequestReversal(row.id, row.exchange_id, row.minutes)
-    _send(session, clock, sealer, row, "request", body)
-
-
-def _judged_so(session: Session, row: Reversal) -> Dispute | None:
-    """The dispute in which our arbiter said that these minutes come back, if there is one."""
-    disputes = select(Dispute).where(
-        Dispute.exchange_id == row.exchange_id,
-        Dispute.peer == row.peer,
-        Dispute.state != DisputeState.OPENED,
-    )
-    for dispute in session.scalars(disputes):
-        given = select(Verdict.minutes).where(Verdict.dispute_id == dispute.id)
-        if row.minutes in session.scalars(given).all():
-            return dispute
-    return None
-
-
-def _begin(
-    session: Session,
-    clock: Clock,
-    receipt: ReceiptRecord,
-    reversal_id: UUID,
-    minutes: int,
-    state: ReversalState,
-) -> Reversal:
-    if minutes < 1:
-        raise BadInput(field="minutes", problem=f"between 1 and {receipt.minutes}, not {minutes}")
-    if minutes > receipt.minutes:
-        raise ReversalTooLarge(paid=receipt.minutes, needed=minutes)
-    receipts.check_unused(session, reversal_id)
-    same = select(Reversal.id).where(
-        Reversal.exchange_id == receipt.exchange_id, Reversal.state != ReversalState.DECLINED
-    )
-    if session.scalars(same).first() is not None:
-        raise ReversalExists(exchange=str(receipt.exchange_id))
-    return Reversal(
-        id=reversal_id,
-        exchange_id=receipt.exchange_id,
-        peer=receipt.peer,
-        gives_back=not receipt.is_debt,
-        resident_id=receipts.our_resident(session, receipt.exchange_id),
-        minutes=minutes,
-        state=state,
-        made_at=clock.now(),
-        changed_at=clock.now(),
-    )
-
-
-def _known(
-    session: Session, reversal_id: UUID, exchange_id: UUID, minutes: int, *, gives_back: bool
-) -> Reversal | None:
-    row = session.get(Reversal, reversal_id, with_for_update=True)
-    if row is None:
-        return None
-    if (row.exchange_id, row.minutes, row.gives_back) != (exchange_id, minutes, gives_back):
-        raise IdReused(id=str(reversal_id))
-    return row
-
-
-def _receipt(
-    session: Session, exchange_id: UUID, *, is_debt: bool, peer: str | None = None
-) -> ReceiptRecord:
-    found = session.get(ReceiptRecord, exchange_id)
-    if (
-        found is None
-        or found.is_debt is not is_debt
-        or found.kind == ReceiptKind.REVERSAL
-        or (peer is not None and found.peer != peer)
-    ):
-        raise ReceiptUnknown(exchange=str(exchange_id))
-    return found
-
-
-def _end(session: Session, clock: Clock, row: Reversal, code: str | None) -> None:
-    is_held = row.state == (ReversalState.OFFERED if row.gives_back else ReversalState.AGREED)
-    _move(clock, row, ReversalState.DECLINED)
-    row.refusal = code
-    if code is not None and row.dispute_id is not None:  # judged, yet not back: it is shown
-        session.get_one(Dispute, row.dispute_id).refusal = code
-    if is_held:
-        ledger.void_hold(session, clock, hold_id=row.id)
-
-
-def _move(clock: Clock, row: Reversal, to: ReversalState) -> None:
-    rules.check_reversal_step(now=row.state, to=to)
-    row.state, row.changed_at = to, clock.now()
-
-
-def _send(
-    session: Session, clock: Clock, sealer: Sealer, row: Reversal, act: str, body: Body
-) -> None:
-    outbox.enqueue(
-        session,
-        clock,
-        sealer,
-        message_id=derived_id(f"{act} reversal", row.id),
-        recipient=row.peer,
-        body=body,
-    )
-
-
-def _locked(session: Session, reversal_id: UUID) -> Reversal:
-    found = session.get(Reversal, reversal_id, with_for_update=True)
-    if found is None:
-        raise NotFound(what="reversal", id=str(reversal_id))
-    return found
+    steps.send(session, clock, sealer, row, "request", body)
