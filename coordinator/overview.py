@@ -56,6 +56,7 @@ def communities(session: Session, *, now: datetime) -> list[dict[str, Any]]:
             "name": one.name,
             "state": one.state.value,
             "number": one.number,
+            "signing_key": (one.signing_public_key or b"").hex() or None,
             "on_chain": one.on_chain_at is not None,
             "in_training": one.in_training_at is not None,
             "seen_at": _text(one.seen_at),

@@ -3,14 +3,16 @@
 Standard library, `cryptography` for Ed25519, and the contract's own client: nothing of `node`.
 What is checked, in this order: the receipt is under its statement's Merkle root; both communities
 signed the statement; the statement is under the batch's root; the contract's event has that root.
+All of it says no more than the contract and the two keys do, and a file can name any: whoever
+checks gives those of the district, or is told that they were taken from the file alone.
 """
 
 import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from contracts.terms import BatchSettled, ChainRefused, ChainUnavailable
 
+COMMAND = "verify-proof"  # of linli-sim
 FORMAT = "linli/proof/v1"
 STATEMENT_CONTEXT = b"linli/statement/v1\0"
 BATCH_CONTEXT = b"linli/batch/v1\0"
 SIGNATURE_BYTES = 64
+KEY_BYTES = 32
 LEAVES_MAX = 4_096  # under one signature
 FILE_BYTES_MAX = 4_000_000
 EXIT_REFUSED = 2
@@ -35,9 +39,28 @@ class ProofWrong(Exception):
     code = "proof.wrong"
 
 
+class CannotAsk(Exception):
+    """The chain could not be asked from here, and the sentence says why."""
+
+    code = "proof.cannot_ask"
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """What the verifier knows from elsewhere: what is absent here is believed from the file."""
+
+    contract: str | None = None
+    signers: Mapping[str, bytes] = field(default_factory=dict)  # Ed25519 keys by community
+
+    def taken_from_file(self, sides: Sequence[str]) -> tuple[str, ...]:
+        """What a proof between these communities rests on that only the file says."""
+        contract = () if self.contract else ("contract",)
+        return contract + tuple(f"signer {one}" for one in sides if one not in self.signers)
+
+
 @dataclass(frozen=True)
 class Proven:
-    """What the file proves."""
+    """What the file proves, what that rests on, and what of it only the file says."""
 
     kind: str
     receipt_id: str
@@ -46,26 +69,40 @@ class Proven:
     minutes: int
     captured_at_us: int
     transaction: str
+    contract: str
+    chain_id: int
+    signers: Mapping[str, str]
+    taken_from_file: tuple[str, ...]
 
 
-def verify(proof: Any, event: BatchSettled | None) -> Proven:
+NOTHING_KNOWN = Trusted()
+
+
+def verify(proof: Any, event: BatchSettled | None, trusted: Trusted = NOTHING_KNOWN) -> Proven:
     """Check every step of a proof against the contract's event; raises ProofWrong."""
     try:
-        return _verify(proof, event)
+        return _verify(proof, event, trusted)
     except (KeyError, TypeError, ValueError, IndexError) as problem:
         raise ProofWrong(f"The file is no proof: {type(problem).__name__} {problem}.") from problem
 
 
-def fetch(proof: Any, rpc: str) -> BatchSettled | None:
+def fetch(proof: Any, rpc: str, trusted: Trusted = NOTHING_KNOWN) -> BatchSettled | None:
     """The contract's event that the proof names; None where the chain has none such."""
-    from contracts.client import SettlementChain  # web3: only when a chain is asked
-
+    try:
+        from contracts.client import SettlementChain  # web3: only when a chain is asked
+    except ImportError:
+        raise CannotAsk("web3 is not installed: pip install 'linli[chain]'") from None
     try:
         contract, chain_id = str(proof["chain"]["contract"]), int(proof["chain"]["chain_id"])
         block = int(proof["batch"]["block"])
     except (KeyError, TypeError, ValueError) as problem:
         raise ProofWrong(f"The file names no chain: {problem}.") from problem
-    chain = SettlementChain(rpc, contract_address=contract, chain_id=chain_id)
+    if trusted.contract is not None and trusted.contract.lower() != contract.lower():
+        raise ProofWrong(f"The file names contract {contract}, not {trusted.contract}.")
+    try:
+        chain = SettlementChain(rpc, contract_address=contract, chain_id=chain_id)
+    except ValueError:
+        raise ProofWrong(f"{contract} is no contract's address.") from None
     chain.assert_chain()
     wanted = str(proof["batch"]["transaction"]).lower()
     found = chain.settled_batches(block, block)
@@ -82,7 +119,7 @@ def read(path: Path) -> Any:
         raise ProofWrong(f"{path} cannot be read: {problem}") from problem
 
 
-def _verify(proof: Any, event: BatchSettled | None) -> Proven:
+def _verify(proof: Any, event: BatchSettled | None, trusted: Trusted) -> Proven:
     if proof["format"] != FORMAT:
         raise ProofWrong(f"This is not a proof of the form {FORMAT}.")
     kind, receipt_id, debtor, creditor, minutes, at_us = _leaf(proof["leaf"])
@@ -93,8 +130,12 @@ def _verify(proof: Any, event: BatchSettled | None) -> Proven:
     root = _climb(proof["leaf"].encode(), proof["receipt_path"])
     if root != statement["merkle_root"]:
         raise ProofWrong("The receipt is not under the statement's Merkle root.")
+    signers: dict[str, str] = {}
     for side, name in (("debtor", debtor), ("creditor", creditor)):
-        _check_signature(proof, side, name, payload)
+        key = trusted.signers.get(name) or bytes.fromhex(proof["signing_keys"][name])
+        signature = bytes.fromhex(proof["statement"][f"{side}_signature"])
+        _check_signature(name, key, signature=signature, payload=payload)
+        signers[name] = key.hex()
     if event is None:
         raise ProofWrong("The chain has no such batch in that transaction and block.")
     if "0x" + event.round_id.hex() != proof["batch"]["round_id"]:
@@ -102,7 +143,17 @@ def _verify(proof: Any, event: BatchSettled | None) -> Proven:
     if _climb(payload, proof["statement_path"]) != event.merkle_root:
         raise ProofWrong("The statement is not under the Merkle root that the chain has.")
     return Proven(
-        kind, receipt_id, debtor, creditor, minutes, at_us, "0x" + event.transaction_hash.hex()
+        kind=kind,
+        receipt_id=receipt_id,
+        debtor=debtor,
+        creditor=creditor,
+        minutes=minutes,
+        captured_at_us=at_us,
+        transaction="0x" + event.transaction_hash.hex(),
+        contract=str(proof["chain"]["contract"]),
+        chain_id=int(proof["chain"]["chain_id"]),
+        signers=signers,
+        taken_from_file=trusted.taken_from_file((debtor, creditor)),
     )
 
 
@@ -126,16 +177,14 @@ def _climb(content: bytes, path: Sequence[Any]) -> bytes:
     return current
 
 
-def _check_signature(proof: Any, side: str, name: str, payload: bytes) -> None:
-    key = bytes.fromhex(proof["signing_keys"][name])
-    signature = bytes.fromhex(proof["statement"][f"{side}_signature"])
+def _check_signature(name: str, key: bytes, *, signature: bytes, payload: bytes) -> None:
     signed = STATEMENT_CONTEXT + payload
     if len(signature) > SIGNATURE_BYTES:  # one signature over many: its root, and the way there
         signed = BATCH_CONTEXT + _root_above(signed, signature[SIGNATURE_BYTES:])
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature[:SIGNATURE_BYTES], signed)
     except InvalidSignature:
-        raise ProofWrong(f"{name} has not signed the statement with that key.") from None
+        raise ProofWrong(f"{name} has not signed the statement with key {key.hex()}.") from None
 
 
 def _root_above(leaf: bytes, path: bytes) -> bytes:
@@ -198,32 +247,70 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
             raise ProofWrong("The statement is not one of ours.")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m simulation.verify_proof FILE --rpc URL`: 0 and a sentence, or 2 and the reason."""
-    parser = argparse.ArgumentParser(description="Check a file of linli-node prove on the chain.")
-    parser.add_argument("file", type=Path)
+def main(arguments: Sequence[str] | None = None, *, program: str | None = None) -> int:
+    """0 and what the file proves, or 2 and the reason; also `python -m simulation.verify_proof`."""
+    parser = argparse.ArgumentParser(
+        prog=program, description="Check a file of linli-node prove on the chain."
+    )
+    parser.add_argument("file", type=Path, help="what linli-node prove wrote")
     parser.add_argument("--rpc", required=True, help="JSON-RPC address of the chain")
+    parser.add_argument("--contract", metavar="ADDRESS", help="the district's contract")
+    parser.add_argument(
+        "--signer",
+        action="append",
+        default=[],
+        metavar="COMMUNITY=KEY",
+        help="a community's signing key in hex; once for each side",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
-    return run(given.file, given.rpc, as_json=False)
+    try:
+        trusted = Trusted(given.contract, dict(_signer(one) for one in given.signer))
+    except ValueError as problem:
+        parser.error(str(problem))
+    return run(given.file, given.rpc, as_json=given.json, trusted=trusted)
 
 
-def run(file: Path, rpc: str, *, as_json: bool) -> int:
+def run(file: Path, rpc: str, *, as_json: bool, trusted: Trusted = NOTHING_KNOWN) -> int:
     """Check a file and say what it proves; the exit status."""
     try:
         proof = read(file)
-        proven = verify(proof, fetch(proof, rpc))
-    except (ProofWrong, ChainRefused, ChainUnavailable) as problem:
+        proven = verify(proof, fetch(proof, rpc, trusted), trusted)
+    except (ProofWrong, CannotAsk, ChainRefused, ChainUnavailable) as problem:
         sys.stderr.write(f"{problem} ({problem.code})\n")
         return EXIT_REFUSED
     if as_json:
-        sys.stdout.write(json.dumps({"proven": True, **proven.__dict__}) + "\n")
+        sys.stdout.write(json.dumps({"proven": True, **asdict(proven)}) + "\n")
     else:
-        sys.stdout.write(
-            f"Proven: {proven.debtor} owed {proven.creditor} {proven.minutes} minutes "
-            f"({proven.kind} {proven.receipt_id}), settled by {proven.transaction}. "
-            "Compare the two signing keys in the file with the district's directory.\n"
-        )
+        sys.stdout.write("\n".join(_in_words(proven)) + "\n")
     return 0
+
+
+def _signer(text: str) -> tuple[str, bytes]:
+    community, _, key = text.partition("=")
+    try:
+        raw = bytes.fromhex(key)
+    except ValueError:
+        raw = b""
+    if not community or len(raw) != KEY_BYTES:
+        raise ValueError(f"--signer {text}: COMMUNITY=KEY is needed, KEY being 64 hex digits")
+    return community, raw
+
+
+def _in_words(proven: Proven) -> Iterator[str]:
+    yield (
+        f"Proven: {proven.debtor} owed {proven.creditor} {proven.minutes} minutes "
+        f"({proven.kind} {proven.receipt_id}), settled by {proven.transaction}."
+    )
+    yield f"It rests on contract {proven.contract} on chain {proven.chain_id}"
+    for name, key in proven.signers.items():
+        yield f"  and on {name}'s signing key {key}."
+    if proven.taken_from_file:
+        yield (
+            f"Taken from the file alone: {', '.join(proven.taken_from_file)}. Anybody can write "
+            "a file that names a contract and keys of their own. Compare these with what the "
+            "district's office says, or give them: --contract ADDRESS --signer COMMUNITY=KEY."
+        )
 
 
 if __name__ == "__main__":
