@@ -367,14 +367,16 @@ class ReceiptLine(_message.Message):
     def __init__(self, id: _Optional[bytes] = ..., kind: _Optional[str] = ..., debtor: _Optional[str] = ..., creditor: _Optional[str] = ..., minutes: _Optional[int] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refers_to: _Optional[bytes] = ...) -> None: ...
 
 class CompareReceipts(_message.Message):
-    __slots__ = ("day", "we_owe", "you_owe")
+    __slots__ = ("day", "we_owe", "you_owe", "after")
     DAY_FIELD_NUMBER: _ClassVar[int]
     WE_OWE_FIELD_NUMBER: _ClassVar[int]
     YOU_OWE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     day: int
     we_owe: ReceiptSummary
     you_owe: ReceiptSummary
-    def __init__(self, day: _Optional[int] = ..., we_owe: _Optional[_Union[ReceiptSummary, _Mapping]] = ..., you_owe: _Optional[_Union[ReceiptSummary, _Mapping]] = ...) -> None: ...
+    after: bytes
+    def __init__(self, day: _Optional[int] = ..., we_owe: _Optional[_Union[ReceiptSummary, _Mapping]] = ..., you_owe: _Optional[_Union[ReceiptSummary, _Mapping]] = ..., after: _Optional[bytes] = ...) -> None: ...
 
 class ReceiptsCompared(_message.Message):
     __slots__ = ("day", "we_owe", "you_owe", "lines", "is_cut")

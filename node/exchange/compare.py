@@ -1,9 +1,9 @@
 """Each day's receipts with each peer, compared with the peer's own; what is missing comes home.
 
 Each side asks for itself: it sends count, minutes and Merkle root of both directions, and where
-the books differ it gets every receipt by name, asks for proof of what it lacks, and books what a
-signature proves. What nobody can prove is opened as a dispute. Every function runs inside the
-caller's transaction; `compare_due` is called by the serving node and by the simulation.
+the books differ it gets every receipt by name, a page at a time, asks for proof of what it lacks,
+and books what a signature proves. What nobody can prove is opened as a dispute. Every function runs
+inside the caller's transaction; the serving node and the simulation call `compare_due`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,9 +41,19 @@ class _Books(NamedTuple):
     we_owe: list[ReceiptLine]
     you_owe: list[ReceiptLine]
 
-    @property
-    def all(self) -> list[ReceiptLine]:
-        return sorted([*self.we_owe, *self.you_owe], key=lambda line: line.id)
+    def behind(self, after: UUID | None) -> list[ReceiptLine]:
+        """All with a larger id, in the order of their ids."""
+        both = (line for line in (*self.we_owe, *self.you_owe) if _is_behind(line.id, after))
+        return sorted(both, key=lambda line: line.id)
+
+
+class _Page(NamedTuple):
+    """Where our books and the receipts that one answer names differ, by id."""
+
+    missing_here: list[UUID]
+    missing_there: list[UUID]
+    differing: list[UUID]
+    last: UUID | None  # the other side has more behind this one
 
 
 def compare_due(session: Session, clock: Clock, sealer: Sealer) -> int:
@@ -89,7 +99,7 @@ def answer(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -
         row = session.get(Comparison, (peer, said.day)) or _row(session, clock, peer, said.day)
     if row is not None and row.tries == 0:
         _ask(session, clock, sealer, row)
-    lines = ours.all
+    lines = ours.behind(said.after)
     is_cut = len(lines) > rules.COMPARE_LINES_MAX
     named = tuple(lines[: rules.COMPARE_LINES_MAX])
     return ReceiptsCompared(said.day, we_owe, you_owe, named, is_cut)
@@ -98,7 +108,7 @@ def answer(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -
 def compared(
     session: Session, clock: Clock, sealer: Sealer, question: Envelope, answer: ReceiptsCompared
 ) -> None:
-    """The other side's figures: the same, or fetch what is missing here."""
+    """The other side's figures: the same, or fetch what is missing here and ask for the rest."""
     asked = question.body
     assert isinstance(asked, CompareReceipts)
     peer = question.recipient
@@ -110,28 +120,21 @@ def compared(
     if _is_same(ours, answer):
         _same(row)
         return
-    here = {line.id: line for line in ours.all}
-    there = {line.id: line for line in answer.lines}
-    lacking = sorted(there.keys() - here.keys())
-    unknown_there = [] if answer.is_cut else sorted(here.keys() - there.keys())
-    differing = sorted(one for one in here.keys() & there.keys() if here[one] != there[one])
-    row.state = ComparisonState.DIFFERS
-    row.missing_here, row.missing_there = len(lacking), len(unknown_there)
-    row.differing = len(differing)
-    log.warning(
-        "receipts_differ",
-        peer=peer,
-        day=asked.day,
-        missing_here=len(lacking),
-        missing_there=len(unknown_there),
-        differing=len(differing),
-    )
-    fetch(session, clock, sealer, peer=peer, ids=lacking)
-    raise_dispute(session, clock, sealer, peer, differing, DisputeCode.RECEIPT_DIFFERS)
-    if row.tries >= rules.COMPARE_TRIES_MAX:
-        rest = [*unknown_there, *lacking]
+    page = _page(ours, answer, asked.after)
+    _count(row, page, is_first=asked.after is None)
+    fetch(session, clock, sealer, peer=peer, ids=page.missing_here)
+    raise_dispute(session, clock, sealer, peer, page.differing, DisputeCode.RECEIPT_DIFFERS)
+    is_last_try = row.tries >= rules.COMPARE_TRIES_MAX
+    if is_last_try:
+        rest = [*page.missing_there, *page.missing_here]
         raise_dispute(session, clock, sealer, peer, rest, DisputeCode.RECEIPT_MISSING)
-        row.state = ComparisonState.DISPUTED
+    if page.last is not None and row.missing_here < rules.COMPARE_MISSING_MAX:
+        next_id = derived_id("compare on", question.message_id, page.last)
+        _send(session, clock, sealer, row, ours, message_id=next_id, after=page.last)
+        return
+    row.state = ComparisonState.DISPUTED if is_last_try else ComparisonState.DIFFERS
+    if is_last_try and not (row.missing_here or row.missing_there or row.differing):
+        _dispute_day(session, clock, sealer, row)
 
 
 def not_compared(session: Session, clock: Clock, question: Envelope, answer: Refusal) -> None:
@@ -147,12 +150,14 @@ def not_compared(session: Session, clock: Clock, question: Envelope, answer: Ref
 def repaired(
     session: Session, clock: Clock, sealer: Sealer, *, peer: str, day: int, count: int
 ) -> None:
-    """So many receipts came home: compare the day again at once."""
+    """So many receipts came home: compare the day again once none is under way any more."""
     row = session.get(Comparison, (peer, day))
     if row is None or not count:
         return
     row.repaired += count
-    if row.state == ComparisonState.DIFFERS and row.tries < rules.COMPARE_TRIES_MAX:
+    row.missing_here = max(0, row.missing_here - count)
+    is_open = row.state == ComparisonState.DIFFERS and row.tries < rules.COMPARE_TRIES_MAX
+    if is_open and not row.missing_here:
         _ask(session, clock, sealer, row)
 
 
@@ -225,7 +230,7 @@ def _begin_until(
 def _begin(session: Session, clock: Clock, sealer: Sealer, peer: str, day: int) -> int:
     row = _row(session, clock, peer, day)  # a day after the last that has one
     books = _books(session, sealer.community, peer, day)
-    if not books.all:
+    if not books.behind(None):
         return 0
     _ask(session, clock, sealer, row, books)
     return 1
@@ -253,15 +258,75 @@ def _ask(
     row.tries += 1
     row.state, row.asked_at = ComparisonState.ASKED, clock.now()
     ours = books or _books(session, sealer.community, row.peer, row.day)
-    body = CompareReceipts(row.day, receipts.summary(ours.we_owe), receipts.summary(ours.you_owe))
+    message_id = derived_id("compare", row.peer, row.day, row.tries)
+    _send(session, clock, sealer, row, ours, message_id=message_id)
+
+
+def _send(
+    session: Session,
+    clock: Clock,
+    sealer: Sealer,
+    row: Comparison,
+    ours: _Books,
+    *,
+    message_id: UUID,
+    after: UUID | None = None,
+) -> None:
+    we_owe, you_owe = receipts.summary(ours.we_owe), receipts.summary(ours.you_owe)
     outbox.enqueue(
         session,
         clock,
         sealer,
-        message_id=derived_id("compare", row.peer, row.day, row.tries),
+        message_id=message_id,
         recipient=row.peer,
-        body=body,
+        body=CompareReceipts(row.day, we_owe, you_owe, after),
     )
+
+
+def _page(ours: _Books, answer: ReceiptsCompared, after: UUID | None) -> _Page:
+    """What differs among the ids that this answer covers: behind `after`, up to its last if cut."""
+    there = {line.id: line for line in answer.lines if _is_behind(line.id, after)}
+    last = max(there, default=None) if answer.is_cut else None
+    is_covered = there or not answer.is_cut  # a side that does not page names the first ones again
+    here = {
+        line.id: line
+        for line in (ours.behind(after) if is_covered else ())
+        if last is None or line.id <= last
+    }
+    return _Page(
+        missing_here=sorted(there.keys() - here.keys()),
+        missing_there=sorted(here.keys() - there.keys()),
+        differing=sorted(one for one in here.keys() & there.keys() if here[one] != there[one]),
+        last=last,
+    )
+
+
+def _count(row: Comparison, page: _Page, *, is_first: bool) -> None:
+    if is_first:
+        row.missing_here = row.missing_there = row.differing = 0
+    row.missing_here += len(page.missing_here)
+    row.missing_there += len(page.missing_there)
+    row.differing += len(page.differing)
+    log.warning(
+        "receipts_differ",
+        peer=row.peer,
+        day=row.day,
+        missing_here=row.missing_here,
+        missing_there=row.missing_there,
+        differing=row.differing,
+    )
+
+
+def _dispute_day(session: Session, clock: Clock, sealer: Sealer, row: Comparison) -> None:
+    """Their sums are others than ours and no receipt says why: the day itself is in dispute."""
+    pair = sorted((sealer.community, row.peer))
+    day_id = derived_id("day in dispute", *pair, row.day)
+    log.warning("difference_unexplained", peer=row.peer, day=row.day, exchange_id=str(day_id))
+    raise_dispute(session, clock, sealer, row.peer, [day_id], DisputeCode.RECEIPT_DIFFERS)
+
+
+def _is_behind(one: UUID, after: UUID | None) -> bool:
+    return after is None or one > after
 
 
 def _books(session: Session, community: str, peer: str, day: int) -> _Books:

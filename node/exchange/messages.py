@@ -214,6 +214,7 @@ class CompareReceipts(Body):
     day: int
     we_owe: Summary
     you_owe: Summary
+    after: UUID | None = None  # go on behind this id: the last that a cut answer named
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ class ReceiptsCompared(Body):
     we_owe: Summary
     you_owe: Summary
     lines: tuple[ReceiptLine, ...]
-    is_cut: bool  # there are more than fit; compare again
+    is_cut: bool  # there are more behind the last of these
 
 
 @dataclass(frozen=True)

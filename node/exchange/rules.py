@@ -18,7 +18,8 @@ HEADROOM_FRESH = timedelta(minutes=5)  # a peer's word on its limit; older, it i
 HEADROOM_STALE = timedelta(days=1)  # older, it is not counted with
 EVIDENCE_A_DAY_MAX = 100  # rows of one kind from one peer; more would only fill the disk
 COMPARE_DAYS_MAX = 31  # days back for which receipts are still compared with a peer
-COMPARE_LINES_MAX = 4_096  # receipts named in one answer; the rest is compared the next time
+COMPARE_LINES_MAX = 4_096  # receipts named in one answer; the rest in the next ones
+COMPARE_MISSING_MAX = 16_384  # receipts that one comparison finds missing here; then it stops
 COMPARE_AGAIN = timedelta(hours=6)  # between two comparisons of a day that differs
 COMPARE_TRIES_MAX = 8  # then what the other side cannot prove is a dispute
 FETCH_MAX = 64  # receipts asked for in one message

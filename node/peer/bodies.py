@@ -215,7 +215,12 @@ ENCODERS: dict[type[Body], Callable[[Any], tuple[str, Any]]] = {
     exchange.Noted: lambda b: ("noted", pb.Noted(about=str(b.about))),
     exchange.CompareReceipts: lambda b: (
         "compare_receipts",
-        pb.CompareReceipts(day=b.day, we_owe=_summary(b.we_owe), you_owe=_summary(b.you_owe)),
+        pb.CompareReceipts(
+            day=b.day,
+            we_owe=_summary(b.we_owe),
+            you_owe=_summary(b.you_owe),
+            after=b.after.bytes if b.after else b"",
+        ),
     ),
     exchange.ReceiptsCompared: lambda b: (
         "receipts_compared",
@@ -296,7 +301,10 @@ DECODERS: dict[str, Callable[[Any], Body]] = {
     "judge_dispute": lambda m: exchange.JudgeDispute(read_id(m.dispute_id), m.minutes, m.is_agreed),
     "noted": lambda m: exchange.Noted(read_id(m.about)),
     "compare_receipts": lambda m: exchange.CompareReceipts(
-        m.day, _read_summary(m.we_owe), _read_summary(m.you_owe)
+        m.day,
+        _read_summary(m.we_owe),
+        _read_summary(m.you_owe),
+        UUID(bytes=m.after) if m.after else None,
     ),
     "receipts_compared": lambda m: exchange.ReceiptsCompared(
         m.day,

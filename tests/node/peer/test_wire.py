@@ -78,7 +78,9 @@ BODIES: dict[type[Body], st.SearchStrategy[Body]] = {
     exchange.AnswerDispute: st.builds(exchange.AnswerDispute, ids, words, minutes),
     exchange.JudgeDispute: st.builds(exchange.JudgeDispute, ids, minutes, st.booleans()),
     exchange.Noted: st.builds(exchange.Noted, ids),
-    exchange.CompareReceipts: st.builds(exchange.CompareReceipts, minutes, summaries, summaries),
+    exchange.CompareReceipts: st.builds(
+        exchange.CompareReceipts, minutes, summaries, summaries, st.one_of(st.none(), ids)
+    ),
     exchange.ReceiptsCompared: st.builds(
         exchange.ReceiptsCompared, minutes, summaries, summaries, lines, st.booleans()
     ),
