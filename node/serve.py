@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from node.app import Node
 from node.council import sealing
 from node.enrolment.directory import load_membership
-from node.exchange import compare, home
+from node.exchange import compare, home, host
 from node.forecast import comparison, exporting
 from node.forecast.rules import HistoryTooShort, local_day
 from node.kernel import memory
@@ -155,6 +155,10 @@ async def _sweep(node: Node) -> None:
         if node.sealer is not None:
             compare.compare_due(session, clock, node.sealer)
 
+    def release_visits(session: Session, clock: Clock) -> None:
+        if node.sealer is not None:
+            host.release_overdue(session, clock, node.sealer)
+
     def now(part: Part) -> Callable[[Session], object]:
         return lambda session: part(session, node.clock)
 
@@ -164,6 +168,7 @@ async def _sweep(node: Node) -> None:
         lapsing.lapse_overdue,
         deadlines.escalate_overdue,
         home.expire_passes,
+        release_visits,
         compare_books,
     )
     while True:

@@ -237,7 +237,9 @@ async def help_given(story: Story, town: Town, *, minutes: int) -> None:
     await story.say(
         town,
         f"{name}: notes {minutes} min",
-        lambda session: host.deliver(session, exchange_id=exchange, minutes=minutes),
+        lambda session: host.deliver(
+            session, exchange_id=exchange, minutes=minutes, now=clock.now()
+        ),
     )
     story.told(town, "visit", exchange, "delivered confirmed captured refused released")
     for party in host.PARTIES:

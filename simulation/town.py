@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from contracts.terms import ChainRefused, ChainUnavailable
 from node.enrolment.directory import Directory
 from node.enrolment.rounds import BatchProposal
-from node.exchange import compare, home
+from node.exchange import compare, home, host
 from node.kernel.clock import VirtualClock
 from node.kernel.db import Command, Database
 from node.kernel.errors import DomainError
@@ -320,6 +320,7 @@ class Town(Place):
         def expire(session: Session) -> int:
             ledger.expire_holds(session, self.district.clock)
             compare.compare_due(session, self.district.clock, self.sealer)
+            host.release_overdue(session, self.district.clock, self.sealer)
             return home.expire_passes(session, self.district.clock)
 
         try:

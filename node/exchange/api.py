@@ -146,11 +146,15 @@ async def complete(
 ) -> dict[str, Any]:
     """Note how long the help took (desk)."""
     require(request, *DESK)
+    node = trading_house(request)
 
     def command(session: Session) -> dict[str, Any]:
-        return visit_as_json(host.deliver(session, exchange_id=exchange_id, minutes=data.minutes))
+        now = node.clock.now()
+        return visit_as_json(
+            host.deliver(session, exchange_id=exchange_id, minutes=data.minutes, now=now)
+        )
 
-    return await trading_house(request).database.run(command)
+    return await node.database.run(command)
 
 
 @post("/api/visits/{exchange_id:uuid}/confirm", status_code=200)

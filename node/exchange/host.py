@@ -7,6 +7,7 @@ reserved before the help is given. The volunteer is credited on home's signed re
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from node.exchange import evidence, limits, receipts, rules
@@ -17,7 +18,7 @@ from node.exchange.messages import (
     ReleasePass,
     RequestCapture,
 )
-from node.exchange.model import RECEIPT, VISITS, Visit, VisitRow
+from node.exchange.model import RECEIPT, VISIT_IS_OPEN, VISITS, Visit, VisitRow
 from node.exchange.rules import VisitState
 from node.kernel import rows
 from node.kernel.errors import BadInput, DomainError, IdReused, NotFound
@@ -114,12 +115,19 @@ def pass_accepted(
         visit.state = VisitState.ACCEPTED
 
 
-def deliver(session: Session, *, exchange_id: UUID, minutes: int) -> Visit:
-    """Note how long the help really took; both sides confirm it next."""
+def deliver(
+    session: Session, *, exchange_id: UUID, minutes: int, now: datetime | None = None
+) -> Visit:
+    """Note how long the help really took; both sides confirm it next.
+
+    With `now`, it is refused already here once home's promise has run out; `confirm` always is.
+    """
     visit = _locked(session, exchange_id)
     if visit.state == VisitState.DELIVERED and visit.minutes == minutes:
         return visit
     rules.check_visit_step(now=visit.state, to=VisitState.DELIVERED)
+    if now is not None:
+        _check_in_time(visit.capture_until, now)
     rules.check_minutes(minutes)
     if minutes > (visit.minutes_up_to or 0):
         raise rules.PassTooSmall(covered=visit.minutes_up_to or 0, needed=minutes)
@@ -137,6 +145,7 @@ def confirm(
     if visit.state in (VisitState.CONFIRMED, VisitState.CAPTURED):
         return visit
     rules.check_visit_step(now=visit.state, to=VisitState.CONFIRMED)
+    _check_in_time(visit.capture_until, clock.now())
     VISITS.change(session, visit, **{f"confirmed_by_{party}": True})
     if visit.confirmed_by_elder and visit.confirmed_by_provider:
         assert visit.pass_id is not None
@@ -160,10 +169,30 @@ def call_off(session: Session, clock: Clock, sealer: Sealer, *, exchange_id: UUI
         return visit
     rules.check_visit_step(now=visit.state, to=VisitState.RELEASED)
     if visit.state != VisitState.PRESENTED:  # else the release follows home's acceptance
-        ledger.void_hold(session, clock, hold_id=exchange_id)
-        _send_release(session, clock, sealer, visit)
+        _give_back(session, clock, sealer, visit)
     visit.state = VisitState.RELEASED
     return visit
+
+
+def release_overdue(session: Session, clock: Clock, sealer: Sealer) -> int:
+    """End visits that were not confirmed while home kept its promise; how many.
+
+    Home was never asked to pay for these, so nothing is in doubt. From `confirmed` on the question
+    may have arrived, and only home's answer ends the visit.
+    """
+    overdue = select(Visit).where(text(VISIT_IS_OPEN), Visit.capture_until <= clock.now())
+    visits = session.scalars(overdue.with_for_update()).all()
+    for visit in visits:
+        rules.check_visit_step(now=visit.state, to=VisitState.RELEASED)
+        _give_back(session, clock, sealer, visit)
+        visit.state, visit.refusal = VisitState.RELEASED, rules.VisitOverdue.code
+    return len(visits)
+
+
+def is_overdue(visit: Visit, now: datetime) -> bool:
+    """Whether home's promise has run out before both confirmed."""
+    is_open = visit.state in (VisitState.ACCEPTED, VisitState.DELIVERED)
+    return is_open and visit.capture_until is not None and visit.capture_until <= now
 
 
 def receipt_arrived(
@@ -215,6 +244,12 @@ def _refuse(session: Session, clock: Clock, visit: Visit, code: str) -> None:
     visit.state, visit.refusal = VisitState.REFUSED, code
 
 
+def _give_back(session: Session, clock: Clock, sealer: Sealer, visit: Visit) -> None:
+    """Our limit for that community is free again, and so is the pass at home."""
+    ledger.void_hold(session, clock, hold_id=visit.id)
+    _send_release(session, clock, sealer, visit)
+
+
 def _send_release(session: Session, clock: Clock, sealer: Sealer, visit: Visit) -> None:
     assert visit.pass_id is not None
     outbox.enqueue(
@@ -225,6 +260,11 @@ def _send_release(session: Session, clock: Clock, sealer: Sealer, visit: Visit) 
         recipient=visit.home,
         body=ReleasePass(visit.id, visit.pass_id),
     )
+
+
+def _check_in_time(capture_until: datetime | None, now: datetime) -> None:
+    if capture_until is not None and capture_until <= now:
+        raise rules.VisitOverdue
 
 
 def _row(session: Session, exchange_id: UUID) -> VisitRow:

@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, Table
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, Table, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.exchange.rules import Consent, ReceiptKind
 from node.kernel.db import Base
 from node.kernel.rows import Rows
+
+VISIT_IS_OPEN = "state IN ('accepted', 'delivered')"  # as the index has it: word for word
 
 
 class Pass(Base):
@@ -40,6 +42,14 @@ class Visit(Base):
     """Host's side: help given on another community's pass."""
 
     __tablename__ = "visit"
+    __table_args__ = (
+        Index(
+            "visit_open",
+            "capture_until",
+            sqlite_where=text(VISIT_IS_OPEN),
+            postgresql_where=text(VISIT_IS_OPEN),
+        ),
+    )
     id: Mapped[UUID] = mapped_column(primary_key=True)  # the exchange id; also of our own hold
     home: Mapped[str]
     code: Mapped[str]
@@ -241,6 +251,7 @@ class VisitRow:
     state: str
     pass_id: UUID | None
     minutes: int | None
+    capture_until: datetime | None
     confirmed_by_elder: bool
     confirmed_by_provider: bool
 

@@ -31,7 +31,7 @@ from node.exchange.pages_gifts import (
     needs_consent,
 )
 from node.exchange.rules import DisputeState, PassState, VisitState
-from node.kernel.errors import BadInput, DomainError, NotFound
+from node.kernel.errors import DomainError, NotFound
 from node.kernel.ids import new_code
 from node.residents import service as residents
 from node.residents.rules import Scope
@@ -246,7 +246,7 @@ async def go_on(request: AnyRequest, exchange_id: FromPath[UUID]) -> Response[An
 
     def command(session: Session) -> None:
         if step == "deliver":
-            host.deliver(session, exchange_id=exchange_id, minutes=minutes)
+            host.deliver(session, exchange_id=exchange_id, minutes=minutes, now=node.clock.now())
         elif step == "release":
             host.call_off(session, node.clock, sealer, exchange_id=exchange_id)
         else:
@@ -329,13 +329,15 @@ def _visit_page(
         visit = session.get(Visit, exchange_id)
         if visit is None:
             raise NotFound(what="visit", id=str(exchange_id))
+        is_overdue = host.is_overdue(visit, node.clock.now())  # and not swept yet
         return page(
             request,
             "exchange/visit.html",
             status=status,
             visit=visit,
-            state=visit_state(visit.state),
+            state=_("too late to confirm") if is_overdue else visit_state(visit.state),
             states=VisitState,
+            is_overdue=is_overdue,
             form=form,
             provider=residents.resident(session, visit.provider_id).name,
             home=dict(node.neighbours()).get(visit.home, visit.home),
@@ -344,10 +346,7 @@ def _visit_page(
 
 def _by_phone(request: AnyRequest, phone: str) -> UUID:
     with trading_house(request).database.read() as session:
-        found = residents.search(session, phone, limit=2)
-        if len(found) != 1:
-            raise BadInput(field="phone", problem="no resident here has this telephone number")
-        return found[0].id
+        return residents.with_phone(session, phone)
 
 
 def _passes(session: Session, resident_id: UUID) -> list[Pass]:

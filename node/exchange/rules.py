@@ -45,7 +45,7 @@ class VisitState(StrEnum):
     DELIVERED = "delivered"  # help given, minutes noted, not yet confirmed by both
     CONFIRMED = "confirmed"  # both confirmed; home is asked for the minutes
     CAPTURED = "captured"  # home's receipt is here, the volunteer is credited
-    RELEASED = "released"  # called off
+    RELEASED = "released"  # called off, or not confirmed in time
     REFUSED = "refused"  # home said no, and signed it
 
 
@@ -179,6 +179,11 @@ class PassForOther(DomainError):
 class PassTooSmall(DomainError):
     code = "exchange.pass_too_small"
     message = "The pass covers {covered} minutes; {needed} were asked."
+
+
+class VisitOverdue(DomainError):
+    code = "exchange.visit_overdue"
+    message = "The time to confirm this help is over: the minutes are free again at home."
 
 
 class StepRefused(DomainError):

@@ -280,7 +280,12 @@ class District:
 
     def deliver(self, number: int = 0, *, minutes: int = 90) -> Visit:
         return self.host.do(
-            lambda session: host.deliver(session, exchange_id=exchange_id(number), minutes=minutes)
+            lambda session: host.deliver(
+                session,
+                exchange_id=exchange_id(number),
+                minutes=minutes,
+                now=self.clock.now(),
+            )
         )
 
     def confirm(self, number: int = 0, *, parties: Sequence[str] = PARTIES) -> None:
@@ -304,6 +309,8 @@ class District:
         return self.home.do(lambda session: home.void_pass(session, self.clock, pass_id=pass_id))
 
     def expire(self) -> int:
+        """Both sides end what is overdue; how many of home's passes were."""
+        self.host.do(lambda session: host.release_overdue(session, self.clock, self.host.sealer))
         return self.home.do(lambda session: home.expire_passes(session, self.clock))
 
     def help_guest(self, number: int = 0, *, minutes: int = 90) -> None:

@@ -351,8 +351,14 @@ def acts(exchanges: int) -> tuple[Act, ...]:
         ),
         Act(HOME, "home sweeps what is overdue", lambda s, c: home.expire_passes(s, c.clock)),
     )
+    swept = Act(
+        HOST,
+        "the host sweeps what is overdue",
+        lambda s, c: host.release_overdue(s, c.clock, c.sealer),
+    )
     visits = _race_acts if exchanges > 1 else _visit_acts
-    return at_home + tuple(act for number in range(exchanges) for act in visits(number))
+    others = (act for number in range(exchanges) for act in visits(number))
+    return (*at_home, swept, *others)
 
 
 def _visit_acts(number: int) -> Iterator[Act]:
@@ -364,7 +370,7 @@ def _visit_acts(number: int) -> Iterator[Act]:
             HOST,
             f"visit {number} took {minutes} min",
             lambda s, c, minutes=minutes: host.deliver(  # type: ignore[misc]
-                s, exchange_id=exchange, minutes=minutes
+                s, exchange_id=exchange, minutes=minutes, now=c.clock.now()
             ),
         )
     for party in host.PARTIES:
@@ -382,7 +388,8 @@ def _race_acts(number: int) -> Iterator[Act]:
     exchange = derived_id("explored exchange", number)
 
     def help_given(session: Session, community: Community) -> None:
-        host.deliver(session, exchange_id=exchange, minutes=MINUTES)
+        now = community.clock.now()
+        host.deliver(session, exchange_id=exchange, minutes=MINUTES, now=now)
         for party in host.PARTIES:
             host.confirm(
                 session, community.clock, community.sealer, exchange_id=exchange, party=party

@@ -1,5 +1,6 @@
 """The whole life of a pass, on both sides, and every way in which one side says no."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import product
@@ -20,7 +21,16 @@ from node.ledger.model import Unit
 from node.ledger.refusals import InsufficientBalance
 from node.peer import wire
 from node.peer.seal import open_sealed
-from tests.node.two_nodes import ELDER, HOME, HOST, VOLUNTEER, District, exchange_id, two_nodes
+from tests.node.two_nodes import (
+    ELDER,
+    HOME,
+    HOST,
+    VOLUNTEER,
+    District,
+    Fault,
+    exchange_id,
+    two_nodes,
+)
 
 
 @pytest.fixture
@@ -121,13 +131,78 @@ def test_a_capture_that_comes_too_late_is_refused_and_nobody_is_credited(
     district.present()
     district.drain()
     district.deliver()
-    district.clock.advance(rules.CAPTURE_LIFETIME + timedelta(seconds=1))
     district.confirm()
+    district.clock.advance(rules.CAPTURE_LIFETIME + timedelta(seconds=1))
     district.drain()
     assert (district.visit().state, district.host.held()) == (VisitState.REFUSED, 0)
     assert district.expire() == 1
     assert district.home.held() == district.host.minutes(VOLUNTEER) == 0
     district.check()
+
+
+@pytest.mark.parametrize("is_delivered", [False, True])
+def test_a_visit_that_nobody_confirms_in_time_ends_by_itself(
+    district: District, is_delivered: bool
+) -> None:
+    district.issue()
+    district.present()
+    district.drain()
+    if is_delivered:
+        district.deliver()
+        district.confirm(parties=["elder"])
+    district.clock.advance(rules.CAPTURE_LIFETIME - timedelta(seconds=1))
+    district.expire()
+    assert district.host.held() == 120, "until then the promise stands"
+    district.clock.advance(timedelta(seconds=1))
+    district.expire()
+    district.expire()
+    district.drain()
+    visit = district.visit()
+    assert (visit.state, visit.refusal) == (VisitState.RELEASED, "exchange.visit_overdue")
+    assert (district.pass_state(), district.home.held()) == (PassState.EXPIRED, 0)
+    assert district.host.held() == 0
+    district.check()
+
+
+def test_the_desk_hears_at_once_that_it_is_too_late(district: District) -> None:
+    for number, minutes in ((0, 90), (1, 30)):
+        district.issue(number, minutes=minutes)
+        district.present(number)
+    district.drain()
+    district.deliver(0, minutes=90)
+    district.confirm(0, parties=["elder"])
+    district.clock.advance(rules.CAPTURE_LIFETIME)
+    for _ in range(2):
+        with pytest.raises(rules.VisitOverdue):
+            district.confirm(0, parties=["provider"])
+    with pytest.raises(rules.VisitOverdue):
+        district.deliver(1, minutes=30)
+    assert [district.visit(number).state for number in (0, 1)] == ["delivered", "accepted"]
+
+
+def test_the_sweep_never_ends_a_visit_that_home_was_asked_to_pay(district: District) -> None:
+    """The question is under way, or its answer is: only the answer may end it."""
+    district.issue(minutes=90)
+    district.present()
+    district.drain()
+    district.deliver(minutes=90)
+    district.confirm()
+    asyncio.run(hear_but_lose_the_answer(district))
+    assert district.pass_state() == PassState.CAPTURED
+    district.clock.advance(rules.CAPTURE_LIFETIME * 2)
+    district.expire()
+    assert (district.visit().state, district.host.held()) == (VisitState.CONFIRMED, 90)
+    district.drain()
+    assert district.host.minutes(VOLUNTEER) == 90
+    district.check()
+
+
+async def hear_but_lose_the_answer(district: District) -> None:
+    """Home gets what the host has to say, and its answer never arrives."""
+    district.network.plan = lambda number, first=district.network.calls: (  # type: ignore[misc]
+        Fault.ANSWER_LOST if number == first else Fault.NONE
+    )
+    assert await district.host.relay.drain_once() == 0
 
 
 def test_help_called_off_frees_both_sides(district: District) -> None:
