@@ -13,6 +13,7 @@ from node.council import api as council_api
 from node.council import pages as council_pages
 from node.enrolment.directory import Membership, load_membership
 from node.exchange import api as exchange_api
+from node.exchange import limits
 from node.exchange import pages as exchange_pages
 from node.exchange.home import SETTLED
 from node.forecast import api as forecast_api
@@ -138,6 +139,8 @@ class Node:
 
     def _prepare(self, session: Session) -> None:
         points.prepare(session, self.clock)
+        own = self.settings.debt_limit_minutes
+        limits.keep_told(session, self.clock, source=limits.OWN, minutes=own)
         ledger.open_account(
             session,
             account_id=ledger.house_account(SETTLED, Unit.MINUTES),

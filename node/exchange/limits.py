@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Select, bindparam, func, select
+from sqlalchemy import Column, ColumnElement, Select, bindparam, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from node.exchange import rules
 from node.exchange.messages import AskHeadroom, Headroom
-from node.exchange.model import Gift, Pass, PeerLimit, ToldLimit
+from node.exchange.model import Gift, Pass, PeerLimit, Reversal, ToldLimit
 from node.exchange.refusals import AllPeersLimitReached, PeerBacklog
-from node.exchange.rules import GiftState, PassState
+from node.exchange.rules import GiftState, PassState, ReversalState
 from node.kernel.errors import BadInput
 from node.kernel.ids import derived_id
 from node.kernel.messages import Envelope, Sealer
@@ -29,16 +29,27 @@ from node.outbox.model import OUTBOX, OutboxState
 SETTLED = "settled"  # house account: our position on the chain, with the sign turned
 ALL_PEERS = "*"
 CHAIN = "#chain"
+OWN = "#own"  # the operator's limit, for what happens without anybody asking: a verdict, say
 OPEN_PASSES = (PassState.ISSUED, PassState.ACCEPTED)
 
 
-def _sum(column: InstrumentedAttribute[int] | Column[int]) -> Select[tuple[int]]:
+def _sum(
+    column: InstrumentedAttribute[int] | Column[int] | ColumnElement[int],
+) -> Select[tuple[int]]:
     return select(func.coalesce(func.sum(column), 0))
 
 
+_OFFERED = _sum(Reversal.minutes).where(
+    Reversal.state == ReversalState.OFFERED, Reversal.gives_back.is_(True)
+)
+_OWED = (
+    ACCOUNT.c.balance
+    + _OFFERED.where(Reversal.peer == ACCOUNT.c.owner).correlate(ACCOUNT).scalar_subquery()
+)
+"""What we owe the peer of a clearing account, once it has taken what we hold to give back."""
 _OUTSTANDING = select(
-    _sum(ACCOUNT.c.balance)
-    .where(ACCOUNT.c.kind == ledger.CLEARING, ACCOUNT.c.balance > 0)
+    _sum(case((_OWED > 0, _OWED), else_=0))
+    .where(ACCOUNT.c.kind == ledger.CLEARING)
     .scalar_subquery()
     + _sum(ACCOUNT.c.balance)
     .where(ACCOUNT.c.id == ledger.house_account(SETTLED, Unit.MINUTES))
@@ -47,6 +58,7 @@ _OUTSTANDING = select(
     + _sum(Gift.minutes).where(Gift.state == GiftState.SENT).scalar_subquery()
 )
 _CHAIN_LIMIT = select(ToldLimit.minutes).where(ToldLimit.source == CHAIN)
+_STANDING_LIMIT = select(func.min(ToldLimit.minutes)).where(ToldLimit.source.in_((CHAIN, OWN)))
 _ALL_PEERS_LIMIT = (
     select(PeerLimit.minutes)
     .where(PeerLimit.peer == ALL_PEERS)
@@ -90,6 +102,21 @@ def check_debt(session: Session, *, needed: int, debt_limit_minutes: int) -> Non
     headroom = debt_headroom(session, debt_limit_minutes)
     if needed > headroom:
         raise rules.DebtLimitReached(available=max(0, headroom), needed=needed)
+
+
+def check_giving_back(session: Session, *, peer: str, minutes: int) -> None:
+    """Raises DebtLimitReached where minutes given back to `peer` would pass a limit of ours.
+
+    What it owes us goes down first, and counts for nothing: only what we then owe it does.
+    """
+    limit = session.execute(_STANDING_LIMIT).scalar()
+    if limit is None:
+        return
+    offered = int(session.scalar(_OFFERED.where(Reversal.peer == peer)) or 0)
+    owed = ledger.balance(session, ledger.clearing_account(peer)) + offered
+    needed = max(0, owed + minutes) - max(0, owed)
+    if needed:
+        check_debt(session, needed=needed, debt_limit_minutes=limit)
 
 
 def check_all_peers(session: Session, *, peer: str, needed: int) -> None:
@@ -177,7 +204,7 @@ def headroom_told(session: Session, clock: Clock, question: Envelope, answer: He
 
 
 def keep_told(session: Session, clock: Clock, *, source: str, minutes: int) -> None:
-    """Keep what a peer, or the chain, said of its limit."""
+    """Keep what a peer, the chain, or our operator said of its limit."""
     known = session.get(ToldLimit, source)
     bounded = max(0, min(minutes, AMOUNT_MAX))
     if known is None:

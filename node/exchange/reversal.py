@@ -27,7 +27,7 @@ from node.exchange.model import Dispute, ReceiptRecord, Reversal
 from node.exchange.refusals import ReversalNotOffered
 from node.exchange.remainder import OPEN
 from node.exchange.rules import DisputeState, ReceiptKind, ReversalState
-from node.kernel.errors import IdReused
+from node.kernel.errors import DomainError, IdReused
 from node.kernel.ids import derived_id
 from node.kernel.messages import Envelope, Refusal, Sealed, Sealer
 from node.kernel.ports import Clock
@@ -72,17 +72,7 @@ def asked(session: Session, clock: Clock, sealer: Sealer, question: Envelope) ->
         row = steps.begin(session, clock, receipt, said.reversal_id, said.minutes, blocking=OPEN)
         session.add(row)
         if judged is not None:
-            dispute = judged.dispute
-            offer(
-                session,
-                clock,
-                sealer,
-                reversal_id=row.id,
-                exchange_id=row.exchange_id,
-                minutes=row.minutes,
-                decided_by=dispute.our_arbiter,
-                dispute_id=dispute.id,
-            )
+            _offer_as_judged(session, clock, sealer, row, judged.dispute)
     return Noted(said.reversal_id)
 
 
@@ -112,6 +102,7 @@ def offer(
         row = steps.begin(session, clock, receipt, reversal_id, minutes, blocking=blocking)
     else:
         remainder.check(session, receipt, minutes, reversal_id=row.id, blocking=blocking)
+    limits.check_giving_back(session, peer=row.peer, minutes=minutes)
     ledger.place_hold(
         session,
         clock,
@@ -286,6 +277,25 @@ def refused(session: Session, clock: Clock, question: Envelope, answer: Refusal)
     }[type(said)]
     if row.state == waits_for:
         steps.end(session, clock, row, answer.code)
+
+
+def _offer_as_judged(
+    session: Session, clock: Clock, sealer: Sealer, row: Reversal, dispute: Dispute
+) -> None:
+    """What is asked for is what the arbiters said; what keeps us from it is shown beside it."""
+    try:
+        offer(
+            session,
+            clock,
+            sealer,
+            reversal_id=row.id,
+            exchange_id=row.exchange_id,
+            minutes=row.minutes,
+            decided_by=dispute.our_arbiter,
+            dispute_id=dispute.id,
+        )
+    except DomainError as refusal:  # before anything was written: people can still offer it
+        dispute.refusal = refusal.code
 
 
 def carry_out(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
 
-from node.exchange import limits, rules
+from node.exchange import dispute, limits, rules
 from node.exchange.limits import Quote
 from node.exchange.model import PeerLimit
 from node.exchange.refusals import AllPeersLimitReached, PeerBacklog
@@ -18,14 +19,27 @@ from node.kernel.ids import derived_id
 from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.outbox.model import OUTBOX
-from tests.node.exchange.acts import give, hand_out_code, set_floor
+from tests.node.exchange.acts import (
+    agree_back,
+    answer_dispute,
+    dispute_at,
+    dispute_id,
+    give,
+    hand_out_code,
+    judge,
+    offer_back,
+    open_dispute,
+    set_floor,
+)
 from tests.node.two_nodes import (
     DEBT_LIMIT_MINUTES,
     ELDER,
     HOME,
     HOST,
     PEER_LIMIT_MINUTES,
+    VOLUNTEER,
     District,
+    exchange_id,
     two_nodes,
 )
 
@@ -205,3 +219,111 @@ def test_the_relay_is_asked_nothing_for_a_quote_that_is_fresh(district: District
     ask_host(district)
     assert asyncio.run(district.home.relay.drain_once()) == 1
     assert asyncio.run(district.home.relay.drain_once()) == 0
+
+
+def settle(district: District, minutes: int) -> None:
+    """The chain has paid the host so much of what home owed it."""
+    district.host.do(
+        lambda session: ledger.transfer(
+            session,
+            district.clock,
+            entry_id=derived_id("settled"),
+            payer_id=ledger.house_account(limits.SETTLED, Unit.MINUTES),
+            payee_id=ledger.clearing_account(HOME),
+            amount=minutes,
+            reason="test",
+        )
+    )
+
+
+def host_limit(district: District, minutes: int, source: str) -> None:
+    district.host.do(
+        lambda session: limits.keep_told(session, district.clock, source=source, minutes=minutes)
+    )
+
+
+def host_headroom(district: District) -> int:
+    return district.host.ask(lambda session: limits.debt_headroom(session, DEBT_LIMIT_MINUTES))
+
+
+def owe_a_third(district: District, minutes: int) -> None:
+    """The host owes another community these minutes."""
+    third, issue = ledger.clearing_account("third"), ledger.house_account("issue", Unit.MINUTES)
+
+    def owe(session: Session) -> None:
+        for account_id, kind, owner in ((third, ledger.CLEARING, "third"), (issue, "house", "x")):
+            ledger.open_account(
+                session,
+                account_id=account_id,
+                unit=Unit.MINUTES,
+                kind=kind,
+                owner=owner,
+                floor=-minutes,
+            )
+        ledger.transfer(
+            session,
+            district.clock,
+            entry_id=derived_id("owed"),
+            payer_id=issue,
+            payee_id=third,
+            amount=minutes,
+            reason="test",
+        )
+
+    district.host.do(owe)
+
+
+@pytest.mark.parametrize("source", [limits.CHAIN, limits.OWN])
+def test_giving_back_passes_no_limit_of_ours(district: District, source: str) -> None:
+    """Home has paid on the chain, and the host owes a third: what it gives back is new debt."""
+    district.help_guest(minutes=90)
+    settle(district, 90)
+    owe_a_third(district, 90)
+    host_limit(district, 30, source)
+    with pytest.raises(rules.DebtLimitReached, match="30 more"):
+        offer_back(district.host, exchange_id(), minutes=31)
+    before = host_headroom(district)
+    offer_back(district.host, exchange_id(), minutes=30)
+    assert host_headroom(district) == before - 30, "what is offered is promised"
+    district.drain()
+    agree_back(district.home)
+    district.drain()
+    assert host_headroom(district) == before - 30
+    with pytest.raises(rules.DebtLimitReached, match="0 more"):
+        offer_back(district.host, exchange_id(), minutes=1, number=1)
+
+
+def test_giving_back_what_is_still_owed_to_us_needs_no_limit(district: District) -> None:
+    district.help_guest(minutes=90)
+    host_limit(district, 0, limits.CHAIN)
+    offer_back(district.host, exchange_id(), minutes=90)
+    district.drain()
+    agree_back(district.home)
+    district.drain()
+    assert host_headroom(district) == 0
+    district.check()
+
+
+def test_a_verdict_that_a_limit_keeps_back_says_so_and_waits(district: District) -> None:
+    district.help_guest(minutes=90)
+    settle(district, 90)
+    owe_a_third(district, 90)
+    host_limit(district, 0, limits.CHAIN)
+    open_dispute(district.home, exchange_id(), minutes=60)
+    district.drain()
+    answer_dispute(district.host, minutes=0)
+    district.drain()
+    for side in district.sides:
+        judge(side, minutes=60)
+    district.drain()
+    assert dispute_at(district.host).refusal == "exchange.debt_limit_reached"
+    assert district.host.minutes(VOLUNTEER) == 90
+    host_limit(district, 60, limits.CHAIN)
+    district.host.do(
+        lambda session: dispute.carry_out(
+            session, district.clock, district.host.sealer, dispute_id=dispute_id(), decided_by=None
+        )
+    )
+    district.drain()
+    assert dispute_at(district.host).refusal is None
+    assert district.home.minutes(ELDER) == -30
