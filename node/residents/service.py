@@ -11,7 +11,7 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from node.kernel.errors import IdReused, NotFound
+from node.kernel.errors import BadInput, IdReused, NotFound
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.ledger.model import Unit
@@ -147,6 +147,17 @@ def search(session: Session, text: str, *, limit: int = 20) -> Sequence[Resident
         )
         query = query.where(or_(*matches))
     return session.scalars(query).all()
+
+
+def with_phone(session: Session, phone: str) -> UUID:
+    """Whose telephone number this is, spaces and dashes forgiven, but nothing else.
+
+    Raises BadInput for a part of a number, a name, and a number that nobody has.
+    """
+    found = session.scalar(select(Resident.id).where(Resident.phone == rules.clean_phone(phone)))
+    if found is None:
+        raise BadInput(field="phone", problem="nobody here has this number")
+    return found
 
 
 def set_pin(session: Session, clock: Clock, *, resident_id: UUID, pin_hash: str) -> None:

@@ -8,13 +8,12 @@ from uuid import UUID
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.kernel.errors import BadInput, DomainError
 from node.ledger import service as ledger
 from node.ledger.model import Unit
-from node.residents.model import Resident
+from node.residents import service as residents
 from node.residents.rules import Scope, clean_phone
 from node.timebank import (
     calls,
@@ -104,7 +103,7 @@ async def ask(request: AnyRequest) -> Response[Any]:
             session,
             node.clock,
             exchange_id=form.id,
-            provider_id=_with_phone(session, phone),
+            provider_id=residents.with_phone(session, phone),
             receiver_id=resident_id,
             service=kind,
             minutes=minutes,
@@ -141,13 +140,6 @@ def _mine(session: Session, resident_id: UUID | None) -> Sequence[Exchange]:
     if resident_id is None:
         return ()
     return service.exchanges_of(session, resident_id, limit=EXCHANGES_SHOWN).rows
-
-
-def _with_phone(session: Session, phone: str) -> UUID:
-    found = session.scalar(select(Resident.id).where(Resident.phone == phone))
-    if found is None:
-        raise BadInput(field="phone", problem="nobody here has this number")
-    return found
 
 
 def _waits_for(row: Row) -> bool:

@@ -7,13 +7,11 @@ from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.response import Redirect
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.kernel.errors import BadInput, DomainError
+from node.kernel.errors import DomainError
 from node.ledger.cap import HOLDING_MAX_MINUTES
 from node.residents import service as residents
-from node.residents.model import Resident
 from node.residents.rules import Scope, clean_phone
 from node.timebank import pool, rules
 from node.timebank.api_pool import GRANTING_ROLES
@@ -83,14 +81,11 @@ async def grant(request: AnyRequest) -> Response[Any]:
         return _page(request, form, status=422)
 
     def command(session: Session) -> UUID:
-        found = session.scalar(select(Resident.id).where(Resident.phone == phone))
-        if found is None:
-            raise BadInput(field="phone", problem="nobody here has this number")
         return pool.grant(
             session,
             node.clock,
             grant_id=form.id,
-            resident_id=found,
+            resident_id=residents.with_phone(session, phone),
             minutes=minutes,
             need=need,
             granted_by=who.hand,

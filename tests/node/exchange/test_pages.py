@@ -81,6 +81,35 @@ def test_the_desk_scans_a_guests_slip(town: Town) -> None:
     assert visit.minutes == 45
 
 
+@pytest.mark.parametrize(
+    ("phone", "words"),
+    [
+        ("9", "give 5 to 15 digits"),
+        ("138", "give 5 to 15 digits"),
+        ("Volunteer", "give 5 to 15 digits"),
+        ("1380000999", "nobody here has this number"),
+        ("138000099990", "nobody here has this number"),
+    ],
+)
+def test_our_volunteer_is_named_by_the_whole_number(town: Town, phone: str, words: str) -> None:
+    staff(town.host, Role.CLERK)
+    form = {"code": f"{HOME}-ABCD2222", "form_id": str(new_id())}
+    refused = send(town.host, "/exchange/guest", **form, phone=phone)
+    assert refused.status_code == 422
+    assert words in refused.text
+    assert 'id="error-phone"' in refused.text
+    assert town.district.host.ask(lambda session: session.query(Visit).count()) == 0
+
+
+def test_spaces_and_dashes_in_a_number_are_forgiven(town: Town) -> None:
+    staff(town.host, Role.CLERK)
+    form = {"code": f"{HOME}-ABCD2222", "form_id": str(new_id())}
+    taken = send(town.host, "/exchange/guest", **form, phone=" 138-0000 9999 ")
+    assert taken.status_code == 303
+    [visit] = town.district.host.ask(lambda session: session.query(Visit).all())
+    assert visit.provider_id == VOLUNTEER
+
+
 def test_a_gift_from_the_code_to_the_receipt(town: Town) -> None:
     town.host.open_browser(VOLUNTEER)
     assert send(town.host, "/exchange/codes").status_code == 303
