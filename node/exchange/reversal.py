@@ -32,6 +32,7 @@ from node.kernel.ids import derived_id
 from node.kernel.messages import Envelope, Refusal, Sealed, Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
+from node.ledger.cap import sweep_surplus
 
 TAKEN_REASON, GIVEN_REASON = "taken_back", "given_back"
 NONE_IN_THE_WAY: frozenset[str] = frozenset()
@@ -232,6 +233,9 @@ def book(
             signature=sealed.signature if sealed else None,
         )
     )
+    if row.resident_id is not None and not row.gives_back:  # a credit like any other
+        account_id = receipts.account_of(row.resident_id)
+        sweep_surplus(session, clock, account_id=account_id, refers_to=row.id)
 
 
 def decline(

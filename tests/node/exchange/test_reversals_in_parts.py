@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from node.exchange import dispute
 from node.exchange.model import Dispute, Reversal
+from node.exchange.receipts import account_of
 from node.exchange.refusals import ReversalExists
 from node.exchange.remainder import ReversalPastReceipt
 from node.exchange.rules import DisputeState, ReversalState
 from node.kernel.errors import DomainError
+from node.kernel.ids import derived_id
+from node.ledger import service as ledger
+from node.ledger.audit import audit_ledger
+from node.ledger.cap import HOLDING_MAX_MINUTES, pool_account
+from node.ledger.model import Unit
 from tests.node.exchange.acts import (
     agree_back,
     answer_dispute,
@@ -194,6 +201,36 @@ def test_a_question_after_the_verdict_is_for_people(district: District) -> None:
     decline_back(district.host, 1)
     district.drain()
     require_back(district, 30)
+
+
+def test_minutes_given_back_pass_no_cap(district: District) -> None:
+    """What comes back above what one resident may own goes to the pool, as any credit does."""
+    issue, elder = ledger.house_account("issue", Unit.MINUTES), account_of(ELDER)
+
+    def fill(session: Session) -> None:
+        ledger.open_account(
+            session,
+            account_id=issue,
+            unit=Unit.MINUTES,
+            kind="house",
+            owner="issue",
+            floor=-2 * HOLDING_MAX_MINUTES,
+        )
+        ledger.transfer(
+            session,
+            district.clock,
+            entry_id=derived_id("filled"),
+            payer_id=issue,
+            payee_id=elder,
+            amount=HOLDING_MAX_MINUTES + PAID - 20,
+            reason="test",
+        )
+
+    district.home.do(fill)
+    goes_back(district, 60)
+    assert district.home.minutes(ELDER) == HOLDING_MAX_MINUTES
+    assert district.home.ask(lambda session: ledger.balance(session, pool_account())) == 40
+    assert district.home.ask(audit_ledger).ok
 
 
 def acts(district: District, chance: random.Random) -> list[Callable[[], object]]:
