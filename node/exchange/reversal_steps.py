@@ -40,6 +40,7 @@ def begin(
     """A new one about this receipt, not yet in the session; refused where it cannot be."""
     remainder.check(session, receipt, minutes, reversal_id=reversal_id, blocking=blocking)
     receipts.check_unused(session, reversal_id)
+    ledger.check_no_hold(session, reversal_id)
     return Reversal(
         id=reversal_id,
         exchange_id=receipt.exchange_id,

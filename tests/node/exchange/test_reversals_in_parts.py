@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.exchange import dispute
+from node.exchange.messages import OfferReversal
 from node.exchange.model import Dispute, Reversal
 from node.exchange.receipts import account_of
 from node.exchange.refusals import ReversalExists
@@ -17,6 +18,7 @@ from node.exchange.remainder import ReversalPastReceipt
 from node.exchange.rules import DisputeState, ReversalState
 from node.kernel.errors import DomainError
 from node.kernel.ids import derived_id
+from node.kernel.messages import Refusal
 from node.ledger import service as ledger
 from node.ledger.audit import audit_ledger
 from node.ledger.cap import HOLDING_MAX_MINUTES, pool_account
@@ -231,6 +233,17 @@ def test_minutes_given_back_pass_no_cap(district: District) -> None:
     assert district.home.minutes(ELDER) == HOLDING_MAX_MINUTES
     assert district.home.ask(lambda session: ledger.balance(session, pool_account())) == 40
     assert district.home.ask(audit_ledger).ok
+
+
+def test_no_reversal_has_the_id_of_a_hold(district: District) -> None:
+    """It could be written down and never agreed to: its own hold could not be placed."""
+    promised = district.issue(1, minutes=30)
+    body = OfferReversal(promised.id, exchange_id(), 20)
+    item = district.host.say(body, to=HOME, message_id=derived_id("offer under a pass's id"))
+    answer = district.host.read_answer(district.home.hear(item, caller=HOST), sender=HOME)
+    assert isinstance(answer, Refusal)
+    assert answer.code == "kernel.id_reused"
+    assert district.home.ask(lambda session: session.get(Reversal, promised.id)) is None
 
 
 def acts(district: District, chance: random.Random) -> list[Callable[[], object]]:
