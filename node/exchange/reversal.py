@@ -130,7 +130,7 @@ def offered(session: Session, clock: Clock, sealer: Sealer, question: Envelope) 
     assert isinstance(said, OfferReversal)
     row = steps.known(session, said.reversal_id, said.exchange_id, said.minutes, gives_back=False)
     if row is not None and row.state != ReversalState.ASKED:
-        if row.state == ReversalState.DECLINED:
+        if row.state == ReversalState.DECLINED and row.refusal != steps.DECLINED_THERE:
             raise ReversalNotOffered(state=row.state)
         return Noted(row.id)
     if row is not None:  # we asked for it: our consent stands
@@ -257,15 +257,20 @@ def decline(
 
 
 def declined(session: Session, clock: Clock, question: Envelope) -> Noted:
-    """The other side says no. Where we had agreed, its answer to our request says how it ends."""
+    """The other side says no. Where we had agreed, its answer to our request says how it ends.
+
+    What it asked or offered may come only after this: then it finds that it has ended.
+    """
     said = question.body
     assert isinstance(said, DeclineReversal)
     row = session.get(Reversal, said.reversal_id, with_for_update=True)
-    if row is not None and row.peer == question.sender:
+    if row is None:
+        steps.end_ahead(session, clock, said, peer=question.sender)
+    elif row.peer == question.sender:
         if row.state == ReversalState.REVERSED:
             raise ReversalNotOffered(state=row.state)
         if row.state in (ReversalState.ASKED, ReversalState.OFFERED):
-            steps.end(session, clock, row, "exchange.declined_there")
+            steps.end(session, clock, row, steps.DECLINED_THERE)
     return Noted(said.reversal_id)
 
 

@@ -17,6 +17,9 @@ from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.outbox import service as outbox
 
+DECLINED_THERE = "exchange.declined_there"
+DECLINED_AHEAD = "exchange.declined_ahead"  # there as well, and the question has yet to come
+
 
 def close(
     session: Session, clock: Clock, sealer: Sealer, exchange_id: UUID, states: Collection[str]
@@ -39,6 +42,22 @@ def begin(
 ) -> Reversal:
     """A new one about this receipt, not yet in the session; refused where it cannot be."""
     remainder.check(session, receipt, minutes, reversal_id=reversal_id, blocking=blocking)
+    return _new(session, clock, receipt, reversal_id, minutes)
+
+
+def end_ahead(session: Session, clock: Clock, said: DeclineReversal, *, peer: str) -> None:
+    """Remember what ended before it was heard of; how many minutes it was about comes with it."""
+    receipt = session.get(ReceiptRecord, said.exchange_id)
+    if receipt is None or receipt.peer != peer or receipt.kind == ReceiptKind.REVERSAL:
+        return
+    row = _new(session, clock, receipt, said.reversal_id, receipt.minutes)
+    row.state, row.refusal = ReversalState.DECLINED, DECLINED_AHEAD
+    session.add(row)
+
+
+def _new(
+    session: Session, clock: Clock, receipt: ReceiptRecord, reversal_id: UUID, minutes: int
+) -> Reversal:
     receipts.check_unused(session, reversal_id)
     ledger.check_no_hold(session, reversal_id)
     return Reversal(
@@ -61,6 +80,8 @@ def known(
     row = session.get(Reversal, reversal_id, with_for_update=True)
     if row is None:
         return None
+    if row.refusal == DECLINED_AHEAD:
+        row.minutes, row.refusal = minutes, DECLINED_THERE
     if (row.exchange_id, row.minutes, row.gives_back) != (exchange_id, minutes, gives_back):
         raise IdReused(id=str(reversal_id))
     return row

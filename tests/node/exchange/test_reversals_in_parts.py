@@ -10,15 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.exchange import dispute
-from node.exchange.messages import OfferReversal
+from node.exchange.messages import AskReversal, DeclineReversal, Noted, OfferReversal
 from node.exchange.model import Dispute, Reversal
 from node.exchange.receipts import account_of
-from node.exchange.refusals import ReversalExists
+from node.exchange.refusals import ReversalExists, ReversalNotOffered
 from node.exchange.remainder import ReversalPastReceipt
 from node.exchange.rules import DisputeState, ReversalState
 from node.kernel.errors import DomainError
 from node.kernel.ids import derived_id
-from node.kernel.messages import Refusal
+from node.kernel.messages import Body, Refusal
 from node.ledger import service as ledger
 from node.ledger.audit import audit_ledger
 from node.ledger.cap import HOLDING_MAX_MINUTES, pool_account
@@ -34,6 +34,7 @@ from tests.node.exchange.acts import (
     offer_back,
     open_dispute,
     reversal_at,
+    reversal_id,
 )
 from tests.node.two_nodes import (
     ELDER,
@@ -244,6 +245,42 @@ def test_no_reversal_has_the_id_of_a_hold(district: District) -> None:
     assert isinstance(answer, Refusal)
     assert answer.code == "kernel.id_reused"
     assert district.home.ask(lambda session: session.get(Reversal, promised.id)) is None
+
+
+def overtaken(district: District, said: Body, *, by: Side, to: Side) -> None:
+    """What was taken back arrives after the word that takes it back; both again, as repeats."""
+    taken_back = DeclineReversal(reversal_id(), exchange_id())
+    items = [
+        by.say(body, to=to.community, message_id=derived_id("overtaken", type(body).__name__))
+        for body in (taken_back, said)
+    ]
+    for item in (*items, *items):
+        to.hear(item, caller=by.community)
+    row = reversal_at(to)
+    assert (row.state, row.minutes) == (ReversalState.DECLINED, 10)
+    assert row.refusal == "exchange.declined_there"
+
+
+def test_a_question_that_comes_after_its_end_has_ended(district: District) -> None:
+    question = AskReversal(reversal_id(), exchange_id(), 10)
+    overtaken(district, question, by=district.home, to=district.host)
+    goes_back(district, 20, number=1)
+    require_back(district, 20)
+
+
+def test_an_offer_that_comes_after_its_end_has_ended(district: District) -> None:
+    offer = OfferReversal(reversal_id(), exchange_id(), 10)
+    overtaken(district, offer, by=district.host, to=district.home)
+    with pytest.raises(ReversalNotOffered):
+        agree_back(district.home)
+
+
+def test_an_end_of_what_never_was_is_nothing(district: District) -> None:
+    body = DeclineReversal(reversal_id(), derived_id("no such"))
+    item = district.home.say(body, to=HOST, message_id=derived_id("the end of nothing"))
+    answer = district.home.read_answer(district.host.hear(item, caller=HOME), sender=HOST)
+    assert answer == Noted(reversal_id())
+    assert district.host.ask(lambda session: session.get(Reversal, reversal_id())) is None
 
 
 def acts(district: District, chance: random.Random) -> list[Callable[[], object]]:
