@@ -28,6 +28,7 @@ from node.kernel.errors import BadInput, DomainError
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
 from node.notices import running as notices
+from node.outbox import service as outbox
 from node.points import shelf
 from node.repairs import deadlines
 from node.repairs.rules import CATEGORIES
@@ -164,6 +165,7 @@ async def _sweep(node: Node) -> None:
 
     parts: tuple[Part, ...] = (
         ledger.expire_holds,
+        outbox.bring_forward,
         shelf.release_overdue,
         lapsing.lapse_overdue,
         deadlines.escalate_overdue,

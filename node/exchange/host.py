@@ -238,6 +238,27 @@ def refused(session: Session, clock: Clock, question: Envelope, answer: Refusal)
         _refuse(session, clock, visit, answer.code)
 
 
+def ask_again(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -> bool:
+    """Sign a request for minutes anew that home took to be from the future; whether it was.
+
+    Only where our own clock has gone back since: the old bytes would be heard when its moment has
+    come, and home's promise may have run out by then. Home pays an exchange once, whichever of the
+    two it hears.
+    """
+    asked = question.body
+    if not isinstance(asked, RequestCapture) or question.sent_at <= clock.now():
+        return False
+    outbox.enqueue(
+        session,
+        clock,
+        sealer,
+        message_id=step_id(question.message_id, "signed again"),
+        recipient=question.recipient,
+        body=asked,
+    )
+    return True
+
+
 def _refuse(session: Session, clock: Clock, visit: Visit, code: str) -> None:
     if visit.state == VisitState.CONFIRMED:
         ledger.void_hold(session, clock, hold_id=visit.id)

@@ -132,6 +132,8 @@ class Answers:
 
     def _refused(self, session: Session, question: Envelope, refusal: Refusal) -> None:
         if refusal.code == ClockAhead.code:  # nothing was decided: one of our clocks is wrong
+            if host.ask_again(session, self.clock, self.sealer, question):
+                return  # ours was, and is right again
             raise AskAgain(peer=question.recipient, reason=refusal.code)
         asked = question.body
         match asked:

@@ -8,12 +8,21 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from node.exchange import evidence, rules
-from node.exchange.messages import PassAccepted, PresentPass, ReleasePass, RequestCapture
+from node.exchange.messages import (
+    PassAccepted,
+    PresentPass,
+    Receipt,
+    ReleasePass,
+    RequestCapture,
+)
 from node.kernel import signing
-from node.kernel.ids import derived_id
+from node.kernel.ids import derived_id, step_id
 from node.kernel.messages import Body, Envelope, Refusal, Sealed
+from node.outbox import service as outbox
+from node.outbox.model import OUTBOX
 from node.outbox.relay import Relay
 from node.peer import wire
 from node.peer.admission import AGE_MAX, AHEAD_MAX, CallLimit, check_time
@@ -23,6 +32,7 @@ from tests.node.two_nodes import (
     HOME,
     HOST,
     RETRY,
+    VOLUNTEER,
     District,
     Network,
     Wire,
@@ -196,6 +206,55 @@ def test_a_sender_whose_clock_is_ahead_keeps_asking(district: District) -> None:
     district.clock.advance(timedelta(days=1))
     district.drain()
     assert district.visit().state == "accepted"
+
+
+def confirmed_with_a_clock_ahead(district: District) -> None:
+    """Two days ahead for the moment in which both confirm, and right again."""
+    district.issue(minutes=60)
+    district.present()
+    district.drain()
+    district.deliver(minutes=60)
+    district.clock.advance(timedelta(days=2))
+    district.confirm()
+    district.clock.moment -= timedelta(days=2)
+    district.host.do(lambda session: outbox.bring_forward(session, district.clock))
+
+
+def test_minutes_asked_for_with_a_wrong_clock_are_asked_for_again(district: District) -> None:
+    confirmed_with_a_clock_ahead(district)
+    [wrong] = captures(district)
+    for _ in range(3):
+        asyncio.run(district.host.relay.drain_once())
+    assert [asked.message_id for asked in captures(district)] == [
+        wrong.message_id,
+        step_id(wrong.message_id, "signed again"),
+    ], "once for the one refusal"
+    assert district.host.minutes(VOLUNTEER) == 60
+    assert kinds(district) == ["peer.clock_ahead"]
+    district.check()
+    late = district.host.sealer.seal(wrong)  # it may still come, when its moment has
+    district.clock.advance(timedelta(days=2))
+    assert isinstance(hear(district, late), Receipt)
+    assert (district.home.minutes(ELDER), district.home.clearing(HOST)) == (-60, 60)
+    district.check()
+
+
+def test_a_clock_that_is_still_ahead_signs_nothing_again(district: District) -> None:
+    confirmed_with_a_clock_ahead(district)
+    ahead = replace(district.clock, moment=district.clock.now() + timedelta(days=2))
+    district.network.sides[HOST].clock = ahead
+    district.host.reopen()
+    asyncio.run(district.host.relay.drain_once())
+    assert len(captures(district)) == 1
+    assert district.visit().state == "confirmed"
+
+
+def captures(district: District) -> list[Envelope]:
+    """What the host has asked to be paid, the furthest ahead first."""
+    kept = select(OUTBOX.c.payload).where(OUTBOX.c.kind == "RequestCapture")
+    found = district.host.ask(lambda session: session.scalars(kept).all())
+    asked = [wire.decode(payload) for payload in found]
+    return sorted(asked, key=lambda question: question.sent_at, reverse=True)
 
 
 def test_an_old_message_is_refused_unless_it_was_answered(district: District) -> None:
