@@ -24,11 +24,11 @@ NEXT_STATES: Mapping[RoundState, frozenset[RoundState]] = {
         {RoundState.SIGNING, RoundState.SENDING, RoundState.EMPTY, RoundState.FAILED}
     ),
     RoundState.SENDING: frozenset({RoundState.SETTLED, RoundState.SIGNING, RoundState.FAILED}),
-    RoundState.SETTLED: frozenset(),
+    RoundState.SETTLED: frozenset({RoundState.SENDING}),  # its block was undone
     RoundState.EMPTY: frozenset(),
     RoundState.FAILED: frozenset(),
 }
-ENDED = frozenset(state for state, following in NEXT_STATES.items() if not following)
+ENDED = frozenset({RoundState.SETTLED, RoundState.EMPTY, RoundState.FAILED})
 
 NO_ANSWER = "no_position"
 NO_SIGNATURE = "no_signature"

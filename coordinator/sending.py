@@ -103,6 +103,13 @@ class Sender:
         """The caller knows that the contract would undo it: let another one take its place."""
         await self._mark(signed, TransactionState.DEAD)
 
+    @staticmethod
+    def reopen(session: Session, purpose: str) -> None:
+        """The block that had it is gone: the same bytes may be sent again."""
+        mined = (Transaction.purpose == purpose, Transaction.state == TransactionState.MINED)
+        for row in session.scalars(select(Transaction).where(*mined)):
+            row.state, row.block_number = TransactionState.STORED, None
+
     async def _is_deep_enough(self, receipt: Receipt) -> bool:
         if self._confirmations <= 1:
             return True

@@ -120,6 +120,7 @@ class Settings:
     work_poll_seconds: float = 0.5  # how soon work asked for by another command is seen
     chain_pause_seconds: float = 2.0  # before a chain that did not answer is asked again
     confirmations: int = 1  # blocks on top of nothing: enough where blocks are final
+    final_depth_blocks: int = 64  # a settled batch is looked at again until so many lie on it
     attempts_max: int = 8  # proposals of one round
     stop_grace_seconds: float = 5.0
     batch_look_back_blocks: int = 100_000

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from contracts.terms import Batch, BatchEntry, ChainRefused
 from coordinator import directory, rules, wire
 from coordinator.model import (
+    BatchSeen,
     Community,
     CommunityState,
     Round,
@@ -53,9 +54,10 @@ def open_round(
     session: Session, clock: Clock, *, collect_seconds: int, signing_seconds: int
 ) -> Round:
     """Ask all communities for their positions; one round at a time."""
+    current = current_round(session)
+    if current is not None and current.state not in rules.ENDED:
+        raise RoundOpen(number=current.number, state=current.state)
     latest = latest_round(session)
-    if latest is not None and latest.state not in rules.ENDED:
-        raise RoundOpen(number=latest.number, state=latest.state)
     number = latest.number + 1 if latest else 1
     opened = Round(
         number=number,
@@ -77,9 +79,17 @@ def latest_round(session: Session) -> Round | None:
     return session.scalars(select(Round).order_by(Round.number.desc()).limit(1)).first()
 
 
+def current_round(session: Session) -> Round | None:
+    """The round to work on: the oldest that has not ended (its block may have been undone while a
+    later one began), else the latest.
+    """
+    unfinished = select(Round).where(Round.state.not_in(rules.ENDED)).order_by(Round.number)
+    return session.scalars(unfinished.limit(1)).first() or latest_round(session)
+
+
 def notice(session: Session, *, community_id: str) -> Notice | None:
-    """What a community should know of the latest round; None before the first."""
-    current = latest_round(session)
+    """What a community should know of the current round; None before the first."""
+    current = current_round(session)
     if current is None:
         return None
     community = session.get_one(Community, community_id)
@@ -226,6 +236,23 @@ def record_settled(session: Session, current: Round) -> None:
                 debtor=one.debtor, statement_id=one.statement_id, round_number=current.number
             )
         )
+
+
+def batches_above(session: Session, block_number: int) -> list[BatchSeen]:
+    """The batches settled in later blocks than this one, in the order of their blocks."""
+    later = select(BatchSeen).where(BatchSeen.block_number > block_number)
+    return list(session.scalars(later.order_by(BatchSeen.block_number)))
+
+
+def reopen(session: Session, clock: Clock, seen: BatchSeen) -> Round:
+    """The chain has lost this batch: its round is not settled, nor are its statements."""
+    undone = _round(session, seen.round_id)
+    move(session, clock, undone, to=RoundState.SENDING)
+    undone.ended_at = None
+    session.execute(delete(BatchSeen).where(BatchSeen.transaction_hash == seen.transaction_hash))
+    of_round = SettledStatement.round_number == undone.number
+    session.execute(delete(SettledStatement).where(of_round))
+    return undone
 
 
 def terms_batch(proposal: rules.Proposal) -> Batch:

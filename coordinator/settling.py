@@ -5,18 +5,21 @@ goes on where the old one stood. Two rules keep an hour from being settled twice
 stored together with the round's state before it is sent, and a batch whose transaction may still be
 taken by the chain is never replaced by another proposal. All signatures of a batch are here only,
 so one that is not fully signed, or was never signed into a transaction, cannot settle elsewhere.
+
+A settled round is looked at until its block is deep enough to stay. If the chain loses the block,
+the round is open again, before any later one, and the same transaction is sent.
 """
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from contracts.terms import BatchSettled, ChainRefused, SignedTransaction, Status
+from contracts.terms import BatchSettled, ChainRefused, Receipt, SignedTransaction, Status
 from coordinator import rules, settlement, wire
 from coordinator.directory import active_members
 from coordinator.model import BatchSeen, Community, Round, SubmittedSignature
@@ -42,7 +45,7 @@ log = structlog.get_logger()
 
 @dataclass
 class Settling:
-    """Takes the latest round one step further each time `step` is called."""
+    """Takes the current round one step further each time `step` is called."""
 
     database: Database
     clock: Clock
@@ -51,20 +54,57 @@ class Settling:
     relay_key: bytes
     attempts_max: int
     look_back_blocks: int
+    final_depth_blocks: int
+    _final_block: int = field(default=-1, init=False)  # what is settled up to here stays
+    _head_seen: bytes = field(default=b"", init=False)  # as it was when we looked last
 
     async def step(self) -> bool:
         """Do what can be done now; True if the round moved, so that the caller steps again.
 
         ChainUnavailable passes through: nothing was decided, ask again later.
         """
+        await self._reopen_undone()
         with self.database.read() as session:
-            current = settlement.latest_round(session)
+            current = settlement.current_round(session)
         if current is None or current.state in rules.ENDED:
             return False
         try:
             return await self._step(current)
         except ChainRefused as refused:
             return await self._hear_refusal(current, refused)
+
+    async def _reopen_undone(self) -> None:
+        """Look again at every settled batch that is not deep enough, once for each new head."""
+        with self.database.read() as session:
+            recent = settlement.batches_above(session, self._final_block)
+        if not recent:
+            return
+        head, head_hash = await asyncio.to_thread(self.chain.head)
+        if head_hash == self._head_seen:
+            return
+        final_block = head - self.final_depth_blocks
+        for seen in recent:
+            if seen.block_number > final_block and await self._is_undone(seen):
+                await self.database.run(lambda session, seen=seen: self._reopen(session, seen))  # type: ignore[misc]  # the default binds the loop's value
+                log.warning("batch_undone", block=seen.block_number)
+        self._final_block, self._head_seen = final_block, head_hash
+
+    async def _is_undone(self, seen: BatchSeen) -> bool:
+        """Whether the chain has another block there by now, and the batch in none.
+
+        A chain that ends before that block says nothing: whoever we ask may be behind.
+        """
+        there = await asyncio.to_thread(self.chain.block_hash, seen.block_number)
+        if there in (None, seen.block_hash):
+            return False
+        receipt = await asyncio.to_thread(self.chain.receipt, seen.transaction_hash)
+        if receipt is None or not receipt.succeeded:
+            return True
+        await self.database.run(lambda session: _move_block(session, seen, receipt))
+        return False
+
+    def _reopen(self, session: Session, seen: BatchSeen) -> None:
+        self.sender.reopen(session, _purpose(settlement.reopen(session, self.clock, seen)))
 
     async def _hear_refusal(self, current: Round, refused: ChainRefused) -> bool:
         reason = f"{refused.code}: {refused}"
@@ -246,6 +286,12 @@ class Settling:
         await self.database.run(fail)
         log.error("round_failed", round=current.number, reason=reason)
         return True
+
+
+def _move_block(session: Session, seen: BatchSeen, receipt: Receipt) -> None:
+    """The same transaction is in another block now."""
+    row = session.get_one(BatchSeen, seen.transaction_hash)
+    row.block_number, row.block_hash = receipt.block_number, receipt.block_hash
 
 
 def _signatures(session: Session, current: Round) -> tuple[list[bytes], list[str]]:

@@ -23,7 +23,7 @@ def upgrade(
         raise NoChain()
     with database.read() as session:
         present = directory.fact(session, directory.CONTRACT_ADDRESS)
-        current = settlement.latest_round(session)
+        current = settlement.current_round(session)
     if not present:
         raise NoContract(directory=str(place.directory))
     if current is not None and current.state not in rules.ENDED:

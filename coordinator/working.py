@@ -45,8 +45,8 @@ class ChainWork:
     desk: Desk
     relay_key: bytes
     open_chain: OpenChain
-    chain: Chain | None = None
-    opened: str = ""  # the contract that `chain` is
+    settling: Settling | None = None
+    opened: str = ""  # the contract that it settles on
     refusals: dict[str, str] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -69,42 +69,45 @@ class ChainWork:
 
     async def step(self) -> None:
         """Do all that can be done now."""
-        chain = await self._open()
-        if chain is None:
+        settling = await self._open()
+        if settling is None:
             return
-        settings = self.settings
-        sender = Sender(self.database, self.clock, chain, confirmations=settings.confirmations)
         with self.database.read() as session:
             unregistered = [one for one in directory.active_members(session) if not one.on_chain_at]
         for member in unregistered:
             try:
-                await self._register(chain, sender, member)
+                await self._register(settling.chain, settling.sender, member)
             except ChainRefused as refused:  # the others need not wait for this one
                 self._note_refusal(member, refused)
-        settling = Settling(
-            database=self.database,
-            clock=self.clock,
-            chain=chain,
-            sender=sender,
-            relay_key=self.relay_key,
-            attempts_max=settings.attempts_max,
-            look_back_blocks=settings.batch_look_back_blocks,
-        )
         while await settling.step():
             pass
 
-    async def _open(self) -> Chain | None:
+    async def _open(self) -> Settling | None:
         with self.database.read() as session:
             address = directory.fact(session, directory.CONTRACT_ADDRESS)
             chain_id = int(directory.fact(session, directory.CHAIN_ID) or 0)
         if not address:
             return None
-        if self.chain is not None and self.opened == address:
-            return self.chain
+        if self.settling is not None and self.opened == address:
+            return self.settling
         self.opened = address  # the district may have moved to another contract
-        self.chain = await asyncio.to_thread(self.open_chain, address, chain_id)
-        self.desk.recover = self.chain.signer_of
-        return self.chain
+        chain = await asyncio.to_thread(self.open_chain, address, chain_id)
+        self.desk.recover = chain.signer_of
+        self.settling = self._settling_on(chain)
+        return self.settling
+
+    def _settling_on(self, chain: Chain) -> Settling:
+        limits = self.settings
+        return Settling(
+            database=self.database,
+            clock=self.clock,
+            chain=chain,
+            sender=Sender(self.database, self.clock, chain, confirmations=limits.confirmations),
+            relay_key=self.relay_key,
+            attempts_max=limits.attempts_max,
+            look_back_blocks=limits.batch_look_back_blocks,
+            final_depth_blocks=limits.final_depth_blocks,
+        )
 
     async def _register(self, chain: Chain, sender: Sender, member: Community) -> None:
         """Bring one member onto the contract; what an earlier process began is found."""

@@ -28,7 +28,7 @@ WORK_SECONDS = 900.0  # between two looks at an open round
 ATTEND_SECONDS = 1_800.0  # between two questions of a node while a round is open
 CALL_SECONDS = 0.2
 COLLECT_SECONDS, SIGNING_SECONDS = 7_200, 7_200
-ATTEMPTS_MAX, LOOK_BACK_BLOCKS = 4, 10_000
+ATTEMPTS_MAX, LOOK_BACK_BLOCKS, FINAL_DEPTH_BLOCKS = 4, 10_000, 64
 RELAY_KEY = b"\x0f" * 32
 
 
@@ -69,6 +69,7 @@ class Office(Place):
             relay_key=RELAY_KEY,
             attempts_max=ATTEMPTS_MAX,
             look_back_blocks=LOOK_BACK_BLOCKS,
+            final_depth_blocks=FINAL_DEPTH_BLOCKS,
         )
         self._working: asyncio.Task[None] | None = None
         self._go_to_work()
@@ -77,7 +78,7 @@ class Office(Place):
     def has_open_round(self) -> bool:
         """Whether a round has not come to its end."""
         with self.database.read() as session:
-            current = settlement.latest_round(session)
+            current = settlement.current_round(session)
         return current is not None and RoundState(current.state) not in _ENDED
 
     def open_round(self) -> None:

@@ -232,8 +232,15 @@ def settle(
     batch = session.get(Batch, round_id)
     if batch is None:
         raise NotFound(what="batch", id=round_id.hex())
+    before = batch.transaction_hash
     batch.transaction_hash, batch.block_number = transaction, block
     in_batch = select(BatchStatement.statement_id).where(BatchStatement.round_id == round_id)
+    if before not in (None, transaction):  # its block was undone, and another one has it now
+        session.execute(
+            update(Statement)
+            .where(Statement.id.in_(in_batch), Statement.transaction_hash == before)
+            .values(transaction_hash=transaction)
+        )
     open_now = select(Statement).where(
         Statement.id.in_(in_batch), Statement.state == StatementState.AGREED
     )

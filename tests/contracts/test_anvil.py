@@ -1,11 +1,13 @@
 """The same client on another EVM, one that reorganises and stalls: nothing is devchain's alone."""
 
+import asyncio
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import requests
 from contracts import connection
 from contracts.artifact import FILE
 from contracts.client import SettlementChain, address_of
-from contracts.terms import ChainUnavailable
+from contracts.terms import Batch, ChainUnavailable
+from coordinator.rules import RoundState
+from node.kernel.evm_address import checksummed
 from tests.contracts.district import (
     CHAIN_ID,
     OFFICE_KEY,
@@ -26,6 +30,7 @@ from tests.contracts.district import (
     found_district,
 )
 from tests.contracts.refusals import refused
+from tests.coordinator.fakes import FakeMember, found_office
 
 pytestmark = pytest.mark.npm
 
@@ -78,6 +83,16 @@ def _listening(log: Path) -> str:
     raise TimeoutError(log.read_text(encoding="utf-8"))
 
 
+@dataclass(frozen=True)
+class AbroadMember(FakeMember):
+    """Signs for the contract with its real key."""
+
+    chain: SettlementChain
+
+    def sign_batch(self, batch: Batch) -> bytes:
+        return self.chain.sign_batch(batch, self.keys.settlement_private_key)
+
+
 @pytest.fixture
 def abroad(anvil: Anvil, tmp_path: Path) -> District:
     """Communities 1 and 2 on the foreign EVM."""
@@ -123,6 +138,37 @@ def test_after_a_reorganisation_the_same_signatures_settle_again(
     assert abroad.balances(1, 2) == [0, 0]
     abroad.apply(abroad.prepare(batch, signatures))
     assert abroad.balances(1, 2) == [-90, 90]
+
+
+def test_the_office_sends_again_what_was_undone(anvil: Anvil, tmp_path: Path) -> None:
+    """A round that was settled when its block went: open again, and once on the chain."""
+    local = LocalChain(tmp_path / "unused", Moment(time.time()))
+    local.url = anvil.url
+    chain = found_district(local).chain
+    office = found_office(tmp_path / "office")
+    for number, name in enumerate("AB", 1):
+        member = office.admit(name, tmp_path)
+        signer = checksummed(member.keys.settlement_address)
+        chain.send(chain.prepare_register(number, signer, 600, sender_key=OFFICE_KEY))
+        office.members[name] = AbroadMember(name, member.keys, chain)
+    office.clock.moment = datetime.now(UTC)  # the foreign EVM goes by it
+    office.chain = chain  # type: ignore[assignment]  # a real one in the fake's place
+    office.open_round()
+    office.state("A", office.statement("A", "B", minutes=90))
+    office.state("B")
+    asyncio.run(office.work())
+    office.sign("A", "B")
+    asyncio.run(office.work())
+    first = office.round()
+    assert first.state is RoundState.SETTLED
+    anvil.ask("anvil_reorg", 1, [])
+    assert chain.settled_batches(0, 10**9) == []
+    asyncio.run(office.work())
+    again = office.round()
+    assert (again.state, again.transaction_hash) == (RoundState.SETTLED, first.transaction_hash)
+    assert len(chain.settled_batches(0, 10**9)) == 1
+    assert chain.position(1).balance_minutes == -90
+    office.database.close()
 
 
 def test_what_was_sent_into_a_stall_lands_once(

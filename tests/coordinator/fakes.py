@@ -36,6 +36,7 @@ from protos import peer_pb2
 
 HEAD = bytes(range(32))
 LIMIT_MINUTES = 600
+FINAL_DEPTH_BLOCKS = 5
 
 
 class Killed(Exception):
@@ -49,7 +50,7 @@ class FakeChain:
     positions: dict[int, Position] = field(default_factory=dict)
     events: list[BatchSettled] = field(default_factory=list)
     receipts: dict[bytes, Receipt] = field(default_factory=dict)
-    calls: dict[bytes, Callable[[], None]] = field(default_factory=dict)
+    calls: dict[bytes, Callable[[bytes], None]] = field(default_factory=dict)
     pool: list[SignedTransaction] = field(default_factory=list)
     block: int = 1
     nonce: int = 0
@@ -62,7 +63,11 @@ class FakeChain:
 
     def head(self) -> tuple[int, bytes]:
         self._answer()
-        return self.block, self.block.to_bytes(32, "big")
+        return self.block, self._hash_of(self.block)
+
+    def block_hash(self, number: int) -> bytes | None:
+        self._answer()
+        return self._hash_of(number) if number <= self.block else None
 
     def position(self, number: int) -> Position:
         self._answer()
@@ -77,13 +82,13 @@ class FakeChain:
     ) -> SignedTransaction:
         self._answer()
         self._check(batch, signatures)
-        return self._prepared(lambda: self._settle(batch))
+        return self._prepared(lambda found: self._settle(batch, found))
 
     def prepare_register(
         self, number: int, signer: str, debt_limit_minutes: int, *, sender_key: bytes
     ) -> SignedTransaction:
         self._answer()
-        return self._prepared(lambda: self.register(number, signer, limit=debt_limit_minutes))
+        return self._prepared(lambda _: self.register(number, signer, limit=debt_limit_minutes))
 
     def send(self, signed: SignedTransaction) -> None:
         if self.dies_before_send:
@@ -110,22 +115,48 @@ class FakeChain:
     def register(self, number: int, signer: str, *, limit: int = LIMIT_MINUTES) -> None:
         self.positions[number] = Position(number, signer, 0, limit, 0, Status.ACTIVE)
 
+    def undo(self, *, blocks: int = 1) -> None:
+        """Other blocks take the place of the last ones, and what was in these waits in no pool."""
+        first = self.block - blocks + 1
+        for event in [one for one in self.events if one.block_number >= first]:
+            self.events.remove(event)
+            for entry in event.entries:
+                now = self.positions[entry.community]
+                self.positions[entry.community] = replace(
+                    now,
+                    balance_minutes=now.balance_minutes - entry.delta_minutes,
+                    sequence=now.sequence - 1,
+                )
+        gone = [name for name, one in self.receipts.items() if one.block_number >= first]
+        for name in gone:
+            del self.receipts[name]
+        self.nonce -= len(gone)
+
+    def pass_blocks(self, count: int) -> None:
+        """Blocks without anything in them."""
+        self.block += count
+
     def mine(self) -> None:
         """Put the pool into a block each."""
         for signed in self.pool:
             self.block += 1
             self.nonce = signed.nonce + 1
-            self.calls[signed.hash]()
+            self.calls[signed.hash](signed.hash)
             self.receipts[signed.hash] = Receipt(
-                signed.hash, True, self.block, self.block.to_bytes(32, "big"), 21_000, None
+                signed.hash, True, self.block, self._hash_of(self.block), 21_000, None
             )
         self.pool.clear()
+
+    def _hash_of(self, number: int) -> bytes:
+        """As in any chain, it changes with what is in the block."""
+        inside = [one.transaction_hash for one in self.events if one.block_number == number]
+        return keccak256(number.to_bytes(32, "big") + b"".join(inside))
 
     def _answer(self) -> None:
         if self.is_down:
             raise ChainUnavailable("The chain is down in this test.")
 
-    def _prepared(self, call: Callable[[], None]) -> SignedTransaction:
+    def _prepared(self, call: Callable[[bytes], None]) -> SignedTransaction:
         self.prepared += 1
         raw = f"transaction {self.prepared} with nonce {self.nonce}".encode()
         self.calls[keccak256(raw)] = call
@@ -141,7 +172,7 @@ class FakeChain:
             if self.signer_of(batch, signature) != position.signer:
                 raise ChainRefused("chain.bad_signature", "Not its signer.")
 
-    def _settle(self, batch: Batch) -> None:
+    def _settle(self, batch: Batch, transaction_hash: bytes) -> None:
         for entry in batch.entries:
             old = self.positions[entry.community]
             self.positions[entry.community] = Position(
@@ -152,17 +183,11 @@ class FakeChain:
                 old.sequence + 1,
                 old.status,
             )
-        number = self.block
-        self.events.append(
-            BatchSettled(
-                batch.round_id,
-                batch.merkle_root,
-                batch.entries,
-                number,
-                number.to_bytes(32, "big"),
-                keccak256(batch.round_id),
-            )
+        event = BatchSettled(
+            batch.round_id, batch.merkle_root, batch.entries, self.block, b"", transaction_hash
         )
+        self.events.append(event)
+        self.events[-1] = replace(event, block_hash=self._hash_of(self.block))
 
 
 def digest(batch: Batch) -> bytes:
@@ -296,6 +321,7 @@ class FakeOffice:
             relay_key=b"\1" * 32,
             attempts_max=4,
             look_back_blocks=1_000,
+            final_depth_blocks=FINAL_DEPTH_BLOCKS,
         )
 
     async def work(self) -> None:

@@ -22,6 +22,8 @@ from coordinator.refusals import (
 from coordinator.rules import RoundState, SignedStatement
 from tests.coordinator.fakes import FakeOffice, Killed
 
+OTHER_RELAY = b"\7" * 32  # the hash of another relay's transaction
+
 
 def transactions(office: FakeOffice) -> list[Transaction]:
     with office.database.read() as session:
@@ -178,7 +180,7 @@ def test_a_batch_that_somebody_else_carried_is_settled_too(district: FakeOffice)
     stated(district)
     district.sign("A", "B", "C")
     batch = settlement.terms_batch(rules_proposal(district))
-    district.chain._settle(batch)  # the same signatures, another relay
+    district.chain._settle(batch, OTHER_RELAY)  # the same signatures, another relay
     asyncio.run(district.work())
     assert district.round().state is RoundState.SETTLED
     assert district.balances() == {"A": -90, "B": 60, "C": 30}

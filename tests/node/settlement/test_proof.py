@@ -253,6 +253,19 @@ def test_a_real_chain_is_asked(
         assert verify_proof.main([str(file), "--rpc", local.url]) == 2
 
 
+def test_a_batch_that_another_transaction_carries_in_the_end_is_proven_by_that(
+    district: District,
+) -> None:
+    """Its first block was undone after we had booked it; what is booked stays, once."""
+    settle(district)
+    owed = district.home.clearing(HOST)
+    event = settle(district, transaction=b"u" * 32, block=9)
+    found = proven(district.home)
+    assert found["batch"]["block"] == 9
+    assert verify(found, event).transaction == "0x" + (b"u" * 32).hex()
+    assert district.home.clearing(HOST) == owed
+
+
 def test_what_is_not_settled_is_not_proven(district: District) -> None:
     with pytest.raises(NotOnChain, match="agreed"):
         proven(district.home)
