@@ -301,26 +301,30 @@ class DeclineReversal(_message.Message):
     def __init__(self, reversal_id: _Optional[str] = ..., exchange_id: _Optional[str] = ...) -> None: ...
 
 class OpenDispute(_message.Message):
-    __slots__ = ("dispute_id", "exchange_id", "code", "minutes")
+    __slots__ = ("dispute_id", "exchange_id", "code", "minutes", "receipt")
     DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
     EXCHANGE_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     MINUTES_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     dispute_id: str
     exchange_id: str
     code: str
     minutes: int
-    def __init__(self, dispute_id: _Optional[str] = ..., exchange_id: _Optional[str] = ..., code: _Optional[str] = ..., minutes: _Optional[int] = ...) -> None: ...
+    receipt: ReceiptLine
+    def __init__(self, dispute_id: _Optional[str] = ..., exchange_id: _Optional[str] = ..., code: _Optional[str] = ..., minutes: _Optional[int] = ..., receipt: _Optional[_Union[ReceiptLine, _Mapping]] = ...) -> None: ...
 
 class AnswerDispute(_message.Message):
-    __slots__ = ("dispute_id", "code", "minutes")
+    __slots__ = ("dispute_id", "code", "minutes", "receipt")
     DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     MINUTES_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     dispute_id: str
     code: str
     minutes: int
-    def __init__(self, dispute_id: _Optional[str] = ..., code: _Optional[str] = ..., minutes: _Optional[int] = ...) -> None: ...
+    receipt: ReceiptLine
+    def __init__(self, dispute_id: _Optional[str] = ..., code: _Optional[str] = ..., minutes: _Optional[int] = ..., receipt: _Optional[_Union[ReceiptLine, _Mapping]] = ...) -> None: ...
 
 class JudgeDispute(_message.Message):
     __slots__ = ("dispute_id", "minutes", "is_agreed")

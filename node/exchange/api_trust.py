@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.exchange import compare, dispute, evidence, limits, receipts, reversal
+from node.exchange import claim, compare, dispute, evidence, limits, receipts, reversal
 from node.exchange.house import ARBITERS, DESK, WATCHERS, sealer_of, trading_house
 from node.exchange.model import Dispute, Evidence, PeerLimit, ReceiptRecord, Reversal
 from node.exchange.refusals import ReceiptUnknown
@@ -189,7 +189,9 @@ async def show_dispute(request: AnyRequest, dispute_id: FromPath[UUID]) -> dict[
     require(request, *DESK, *ARBITERS)
     with trading_house(request).database.read() as session:
         found = dispute.find(session, dispute_id)
-        return dispute_as_json(found) | {"words": found.words}
+        said = claim.of(session, found)
+        claimed = {"their_receipt_minutes": said.minutes if said else None}
+        return dispute_as_json(found) | {"words": found.words} | claimed
 
 
 @post("/api/disputes/{dispute_id:uuid}/answer", status_code=200)

@@ -1,9 +1,9 @@
 """Two sides say how an exchange was, an arbiter of each judges, and an agreed verdict is paid back.
 
-Only ids, codes and minutes travel; what people wrote stays in `words`. A verdict is a signed word
-that its side can be held to. Whose resident was paid gives back, so that side sees whether both
-arbiters said the same and carries it out as a reversal. Where they differ, the dispute stays open
-and is shown. Every function runs inside the caller's transaction.
+Only ids, codes and figures of the books travel; what people wrote stays in `words`. A verdict is a
+signed word that its side can be held to. Whose resident was paid gives back, so that side sees
+whether both arbiters said the same and carries it out as a reversal. Where they differ, the dispute
+stays open and is shown. Every function runs inside the caller's transaction.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.exchange import receipts, reversal, rules
+from node.exchange import claim, receipts, reversal, rules
 from node.exchange.messages import AnswerDispute, JudgeDispute, Noted, OpenDispute
 from node.exchange.model import Dispute, ReceiptRecord, Verdict
 from node.exchange.refusals import (
@@ -60,7 +60,6 @@ def open_dispute(
         raise ReceiptUnknown(exchange=str(exchange_id))
     if _running(session, exchange_id) is not None:
         raise DisputeExists(exchange=str(exchange_id))
-    _check_minutes(receipt, minutes)
     row = Dispute(
         id=dispute_id,
         exchange_id=exchange_id,
@@ -75,8 +74,11 @@ def open_dispute(
         opened_at=clock.now(),
         changed_at=clock.now(),
     )
+    _check_minutes(session, row, minutes)
     session.add(row)
-    _send(session, clock, sealer, row, "open", OpenDispute(row.id, exchange_id, code, minutes))
+    ours = claim.ours(session, row, community=sealer.community)
+    body = OpenDispute(row.id, exchange_id, code, minutes, ours)
+    _send(session, clock, sealer, row, "open", body)
     return row
 
 
@@ -91,6 +93,7 @@ def opened(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -
         if (known.exchange_id, known.peer) != (said.exchange_id, question.sender):
             raise IdReused(id=str(said.dispute_id))
         return Noted(known.id)
+    claim.check_minutes(said.minutes)
     receipt = session.get(ReceiptRecord, said.exchange_id)
     if receipt is not None and receipt.peer != question.sender:
         raise ReceiptUnknown(exchange=str(said.exchange_id))
@@ -106,11 +109,12 @@ def opened(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -
         gives_back=not receipt.is_debt if receipt else None,
         state=DisputeState.OPENED,
         their_code=_code(said.code),
-        their_minutes=max(0, said.minutes),
+        their_minutes=said.minutes,
         opened_at=clock.now(),
         changed_at=clock.now(),
     )
     session.add(row)
+    claim.keep(session, row, said.receipt, community=sealer.community)
     if mine is not None:
         row.words, row.recorded_by = mine.words, mine.recorded_by
         _answer(session, clock, sealer, row, str(mine.our_code), mine.our_minutes or 0)
@@ -135,7 +139,7 @@ def answer(
         return row
     if row.is_ours:
         raise DisputeClosed(state=row.state)
-    _check_minutes(session.get(ReceiptRecord, row.exchange_id), minutes)
+    _check_minutes(session, row, minutes)
     row.words, row.recorded_by = _words(words), recorded_by
     _answer(session, clock, sealer, row, _code(code), minutes)
     return row
@@ -145,10 +149,12 @@ def answered(session: Session, clock: Clock, question: Envelope) -> Noted:
     """The other side has said how it was."""
     said = question.body
     assert isinstance(said, AnswerDispute)
+    claim.check_minutes(said.minutes)
     row = _with(session, said.dispute_id, question.sender)
     if row.state == DisputeState.OPENED and row.is_ours:
         _move(clock, row, DisputeState.ANSWERED)
-        row.their_code, row.their_minutes = _code(said.code), max(0, said.minutes)
+        row.their_code, row.their_minutes = _code(said.code), said.minutes
+        claim.keep(session, row, said.receipt, community=question.recipient)
     return Noted(row.id)
 
 
@@ -170,7 +176,7 @@ def judge(
         return row
     if arbiter is not None and arbiter == receipts.our_resident(session, row.exchange_id):
         raise OwnDispute
-    _check_minutes(session.get(ReceiptRecord, row.exchange_id), minutes)
+    _check_minutes(session, row, minutes)
     given = select(func.count()).where(Verdict.dispute_id == row.id)
     number = (session.scalar(given) or 0) + 1
     if number > rules.VERDICTS_MAX:
@@ -197,6 +203,7 @@ def judged(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -
     """The other side's arbiter has judged; where ours said the same, the dispute is over."""
     said = question.body
     assert isinstance(said, JudgeDispute)
+    claim.check_minutes(said.minutes)
     row = _with(session, said.dispute_id, question.sender)
     if row.state == DisputeState.JUDGED:
         return Noted(row.id)
@@ -273,7 +280,8 @@ def _answer(
 ) -> None:
     _move(clock, row, DisputeState.ANSWERED)
     row.our_code, row.our_minutes = code, minutes
-    _send(session, clock, sealer, row, "answer", AnswerDispute(row.id, code, minutes))
+    ours = claim.ours(session, row, community=sealer.community)
+    _send(session, clock, sealer, row, "answer", AnswerDispute(row.id, code, minutes, ours))
 
 
 def _running(session: Session, exchange_id: UUID) -> Dispute | None:
@@ -294,10 +302,10 @@ def _with(session: Session, dispute_id: UUID, peer: str) -> Dispute:
     return row
 
 
-def _check_minutes(receipt: ReceiptRecord | None, minutes: int) -> None:
+def _check_minutes(session: Session, row: Dispute, minutes: int) -> None:
     if minutes < 0:
         raise BadInput(field="minutes", problem="0 or more")
-    paid = receipt.minutes if receipt else rules.MINUTES_MAX
+    paid = claim.minutes_most(session, row)
     if minutes > paid:
         raise ReversalTooLarge(paid=paid, needed=minutes)
 

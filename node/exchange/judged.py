@@ -1,8 +1,9 @@
 """A receipt that only one side has, once both arbiters have said how it was: booked, then turned.
 
 Where no signature proves it, the books cannot know whose minutes they were. The side that lacks the
-receipt books it on an account of its own house, on its arbiter's word; what the verdict gives back
-goes back as any reversal. So both books end the same, and the house sees what it stands in for.
+receipt books it on an account of its own house, on its arbiter's word, with the figures that the
+arbiters saw and no others; what the verdict gives back goes back as any reversal. So both books end
+the same, and the house sees what it stands in for.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.exchange import dispute, receipts, reversal, rules
+from node.exchange import claim, dispute, evidence, receipts, reversal, rules
 from node.exchange.messages import ReceiptLine
 from node.exchange.model import Dispute, ReceiptRecord
 from node.exchange.rules import DisputeState, ReceiptKind
@@ -22,6 +23,7 @@ from node.ledger import service as ledger
 from node.ledger.model import Unit
 
 REASON = "judged"
+CHANGED = "exchange.receipt_differs"
 FLOOR = -(10**9)  # in minutes: what was judged is never refused for want of minutes
 
 
@@ -46,10 +48,11 @@ def book(
         Dispute.peer == peer,
         Dispute.state == DisputeState.JUDGED,
     )
-    row = session.scalars(judged).first()
-    is_between_us = {line.debtor, line.creditor} == {peer, sealer.community}
-    is_fit = line.kind in (ReceiptKind.CAPTURE, ReceiptKind.GIFT) and is_between_us
-    if row is None or not is_fit or not (row.verdict_minutes or 0) <= line.minutes:
+    rows = session.scalars(judged.order_by(Dispute.changed_at)).all()
+    row = next((one for one in rows if _is_judged_so(session, one, line, sealer.community)), None)
+    if row is None:
+        if any(claim.of(session, one) for one in rows):  # it says now what it did not say then
+            evidence.note(session, clock, peer=peer, kind=CHANGED, sealed=sealed)
         return False
     is_debt = line.debtor == sealer.community
     house, clearing = receipts.account_of(None), ledger.clearing_account(peer)
@@ -87,6 +90,14 @@ def book(
     row.gives_back = not is_debt
     _turn(session, clock, sealer, row)
     return True
+
+
+def _is_judged_so(session: Session, row: Dispute, line: ReceiptLine, community: str) -> bool:
+    """Whether both arbiters judged this very receipt: parties, minutes and time."""
+    is_between_us = {line.debtor, line.creditor} == {row.peer, community}
+    is_turnable = line.kind in (ReceiptKind.CAPTURE, ReceiptKind.GIFT)
+    is_seen = claim.is_of(claim.of(session, row), line, community=community)
+    return is_between_us and is_turnable and is_seen and (row.verdict_minutes or 0) <= line.minutes
 
 
 def _turn(session: Session, clock: Clock, sealer: Sealer, row: Dispute) -> None:

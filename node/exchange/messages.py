@@ -151,13 +151,30 @@ class DeclineReversal(Body):
 
 
 @dataclass(frozen=True)
+class ReceiptLine:
+    """One receipt as both sides must have it."""
+
+    id: UUID
+    kind: str
+    debtor: str
+    creditor: str
+    minutes: int
+    captured_at: datetime
+    refers_to: UUID | None = None  # the exchange that a reversal turns back
+
+
+@dataclass(frozen=True)
 class OpenDispute(Body):
-    """It was not so: in our eyes these minutes should go back, and this is why."""
+    """It was not so: in our eyes these minutes should go back, and this is why.
+
+    `receipt` is what our books have of it: the arbiters see it, and we are held to it.
+    """
 
     dispute_id: UUID
     exchange_id: UUID
     code: str
     minutes: int
+    receipt: ReceiptLine | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +184,7 @@ class AnswerDispute(Body):
     dispute_id: UUID
     code: str
     minutes: int
+    receipt: ReceiptLine | None = None
 
 
 @dataclass(frozen=True)
@@ -183,19 +201,6 @@ class Noted(Body):
     """Written down; people decide now, or nothing more is to be said."""
 
     about: UUID
-
-
-@dataclass(frozen=True)
-class ReceiptLine:
-    """One receipt as both sides must have it."""
-
-    id: UUID
-    kind: str
-    debtor: str
-    creditor: str
-    minutes: int
-    captured_at: datetime
-    refers_to: UUID | None = None  # the exchange that a reversal turns back
 
 
 @dataclass(frozen=True)

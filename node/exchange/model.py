@@ -167,6 +167,17 @@ class Dispute(Base):
     changed_at: Mapped[datetime]
 
 
+class Claim(Base):
+    """What the other side says its books have of a disputed exchange: it is held to it."""
+
+    __tablename__ = "dispute_claim"
+    dispute_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    is_debt: Mapped[bool]  # by its receipt we owe these minutes; else it owes them to us
+    minutes: Mapped[int]
+    captured_at: Mapped[datetime]
+
+
 class Verdict(Base):
     """Each verdict our arbiters ever gave in a dispute: signed and sent, so it can be held to."""
 

@@ -10,10 +10,10 @@ from litestar.response import Redirect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.exchange import compare, dispute, evidence, limits, receipts, reversal, rules
+from node.exchange import claim, compare, dispute, evidence, limits, receipts, reversal, rules
 from node.exchange.api_trust import require_party, step
 from node.exchange.house import ARBITERS, DESK, WATCHERS, sealer_of, trading_house
-from node.exchange.model import Dispute, ReceiptRecord, Reversal, ToldLimit
+from node.exchange.model import Claim, Dispute, ReceiptRecord, Reversal, ToldLimit
 from node.exchange.refusals import ReceiptUnknown
 from node.exchange.rules import (
     ComparisonState,
@@ -71,6 +71,14 @@ def receipt_kind(kind: str) -> str:
         ReceiptKind.GIFT: _("Gift across communities"),
         ReceiptKind.REVERSAL: _("Minutes given back"),
     }[ReceiptKind(kind)]
+
+
+def receipt_said(receipt: ReceiptRecord | Claim | None) -> str:
+    """What one side's books have of a disputed exchange, as the arbiters have to see it."""
+    if receipt is None:
+        return _("no receipt")
+    ours, theirs = _("%(minutes)s minutes, owed by us"), _("%(minutes)s minutes, owed by them")
+    return (ours if receipt.is_debt else theirs) % {"minutes": receipt.minutes}
 
 
 def comparison_state(state: str) -> str:
@@ -326,6 +334,7 @@ def _dispute_page(
     who, node = require(request), trading_house(request)
     with node.database.read() as session:
         row = dispute.find(session, dispute_id)
+        record = session.get(ReceiptRecord, row.exchange_id)
         return page(
             request,
             "exchange/dispute.html",
@@ -336,7 +345,9 @@ def _dispute_page(
             states=DisputeState,
             code_name=dispute_code,
             codes=[(code, dispute_code(code)) for code in DisputeCode],
-            has_receipt=session.get(ReceiptRecord, row.exchange_id) is not None,
+            has_receipt=record is not None,
+            our_receipt=receipt_said(record),
+            their_receipt=receipt_said(claim.of(session, row)),
             peer=dict(node.neighbours()).get(row.peer, row.peer),
             may_answer=who.has(*DESK) and not row.is_ours and row.state == DisputeState.OPENED,
             may_judge=who.has(*ARBITERS) and row.state == DisputeState.ANSWERED,

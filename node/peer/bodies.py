@@ -73,6 +73,10 @@ def _read_line(message: pb.ReceiptLine) -> exchange.ReceiptLine:
     )
 
 
+def _claimed(message: pb.OpenDispute | pb.AnswerDispute) -> exchange.ReceiptLine | None:
+    return _read_line(message.receipt) if message.HasField("receipt") else None
+
+
 def _summary(summary: exchange.Summary) -> pb.ReceiptSummary:
     return pb.ReceiptSummary(
         count=summary.count, minutes=summary.minutes, merkle_root=summary.merkle_root
@@ -202,11 +206,17 @@ ENCODERS: dict[type[Body], Callable[[Any], tuple[str, Any]]] = {
             exchange_id=str(b.exchange_id),
             code=b.code,
             minutes=b.minutes,
+            receipt=_line(b.receipt) if b.receipt else None,
         ),
     ),
     exchange.AnswerDispute: lambda b: (
         "answer_dispute",
-        pb.AnswerDispute(dispute_id=str(b.dispute_id), code=b.code, minutes=b.minutes),
+        pb.AnswerDispute(
+            dispute_id=str(b.dispute_id),
+            code=b.code,
+            minutes=b.minutes,
+            receipt=_line(b.receipt) if b.receipt else None,
+        ),
     ),
     exchange.JudgeDispute: lambda b: (
         "judge_dispute",
@@ -295,9 +305,11 @@ DECODERS: dict[str, Callable[[Any], Body]] = {
         read_id(m.reversal_id), read_id(m.exchange_id)
     ),
     "open_dispute": lambda m: exchange.OpenDispute(
-        read_id(m.dispute_id), read_id(m.exchange_id), m.code, m.minutes
+        read_id(m.dispute_id), read_id(m.exchange_id), m.code, m.minutes, _claimed(m)
     ),
-    "answer_dispute": lambda m: exchange.AnswerDispute(read_id(m.dispute_id), m.code, m.minutes),
+    "answer_dispute": lambda m: exchange.AnswerDispute(
+        read_id(m.dispute_id), m.code, m.minutes, _claimed(m)
+    ),
     "judge_dispute": lambda m: exchange.JudgeDispute(read_id(m.dispute_id), m.minutes, m.is_agreed),
     "noted": lambda m: exchange.Noted(read_id(m.about)),
     "compare_receipts": lambda m: exchange.CompareReceipts(

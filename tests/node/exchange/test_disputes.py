@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from node.exchange import dispute, rules
-from node.exchange.messages import JudgeDispute, OpenDispute
+from node.exchange import dispute, evidence, rules
+from node.exchange.messages import AnswerDispute, JudgeDispute, OpenDispute
+from node.exchange.model import Claim
 from node.exchange.refusals import (
     DisputeClosed,
     DisputeExists,
@@ -293,7 +294,7 @@ def test_what_makes_no_sense_is_refused(district: District) -> None:
         judge(district.home, minutes=1)
 
 
-def lie(district: District, body: OpenDispute | JudgeDispute) -> str:
+def lie(district: District, body: AnswerDispute | JudgeDispute | OpenDispute) -> str:
     item = district.home.say(body, to=HOST, message_id=derived_id(body))
     answer = district.home.read_answer(district.host.hear(item, caller=HOME), sender=HOST)
     assert isinstance(answer, Refusal)
@@ -330,6 +331,33 @@ def test_an_older_verdict_that_arrives_later_is_not_taken_for_the_newest(
 def test_codes_are_words_of_the_protocol(district: District) -> None:
     code = lie(district, OpenDispute(dispute_id(), exchange_id(), "my own words", 1))
     assert code == "kernel.bad_input"
+
+
+@pytest.mark.parametrize("minutes", [-1, 481, 2**40, 2**62])
+def test_minutes_that_no_exchange_can_have_are_refused_and_kept(
+    district: District, minutes: int
+) -> None:
+    open_dispute(district.host, exchange_id(), minutes=10)
+    district.drain()
+    about = dispute_id()
+    for body in (
+        OpenDispute(derived_id("more"), exchange_id(), "not_given", minutes),
+        AnswerDispute(about, "as_recorded", minutes),
+        JudgeDispute(about, minutes, is_agreed=False),
+    ):
+        assert lie(district, body) == "exchange.reversal_too_large"
+    assert (dispute_at(district.host).their_minutes, dispute_at(district.host).state) == (
+        None,
+        DisputeState.OPENED,
+    )
+    assert len(district.host.ask(evidence.latest)) == 3
+
+
+def test_each_side_is_shown_what_the_others_books_have(district: District) -> None:
+    heard(district)
+    for side, is_debt in ((district.home, False), (district.host, True)):
+        said = side.ask(lambda session: session.get_one(Claim, dispute_id()))
+        assert (said.kind, said.minutes, said.is_debt) == ("capture", 90, not is_debt)
 
 
 def at_verdict(side: Side) -> int:

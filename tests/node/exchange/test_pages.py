@@ -182,7 +182,10 @@ def test_a_dispute_from_the_elder_to_the_verdict(town: Town) -> None:
     listed = town.host.client.get("/exchange/disputes").text
     where = listed.split('href="/exchange/disputes/')[1].split('"')[0]
     where = f"/exchange/disputes/{where}"
-    assert "half an hour" not in town.host.client.get(where).text
+    shown = town.host.client.get(where).text
+    assert "half an hour" not in shown
+    assert "<dt>Our receipt</dt><dd>60 minutes, owed by them</dd>" in shown
+    assert "<dt>Their receipt</dt><dd>60 minutes, owed by them</dd>" in shown
     answer = {"act": "answer", "code": "as_recorded", "minutes": "0"}
     assert send(town.host, where, **answer).status_code == 303
     town.district.drain()
