@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from node.exchange import api_gifts, api_trust, home, host, rules
 from node.exchange.house import (
     DESK,
+    ActedBy,
+    SaidConsent,
+    acting,
     code_shown,
-    consent_of,
     sealer_of,
     trading_house,
 )
@@ -26,6 +28,8 @@ from node.web.refusals import STATUS
 from node.web.session import AnyRequest, require, require_for
 
 STATUS |= {
+    "exchange.actor_unfit": 403,
+    "exchange.consent_unstated": 400,
     "exchange.dispute_unknown": 404,
     "exchange.receipt_unknown": 404,
     "exchange.slip_unusable": 400,
@@ -36,7 +40,8 @@ class PassBody(msgspec.Struct):
     resident_id: UUID
     host: str
     minutes: int
-    consent: str | None = None  # when staff acts: in_person, telephone or written
+    consent: SaidConsent = None
+    acted_by: ActedBy = None
 
 
 class VisitBody(msgspec.Struct):
@@ -58,17 +63,24 @@ async def issue(request: AnyRequest, data: JSONBody[PassBody]) -> dict[str, Any]
     who = require_for(request, data.resident_id, Scope.TIMEBANK)
     node, pass_id = trading_house(request), idempotency.key(request)
     sealer, code = sealer_of(node), new_code(rules.CODE_LENGTH)
-    consent = consent_of(who, data.resident_id, data.consent)
 
     def command(session: Session) -> dict[str, Any]:
+        acts = acting(
+            session,
+            node.clock,
+            who,
+            data.resident_id,
+            consent=data.consent,
+            acted_by=data.acted_by,
+        )
         issued = home.issue_pass(
             session,
             node.clock,
             sealer,
             pass_id=pass_id,
             resident_id=data.resident_id,
-            issued_by=who.recorder(data.resident_id),
-            consent=consent,
+            issued_by=acts.by,
+            consent=acts.consent,
             host=data.host,
             minutes=data.minutes,
             code=code,
@@ -197,6 +209,7 @@ def pass_as_json(community: str, found: Pass) -> dict[str, Any]:
         "code": rules.full_code(home=community, code=found.code),
         "state": found.state,
         "consent": found.consent,
+        "acted_by": str(found.issued_by) if found.issued_by else None,
         "expires_at": found.expires_at.isoformat(),
         "slip": urlsafe_b64encode(found.slip).decode(),
     }

@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.orm import Session
 
 from node.exchange import gift, limits, rules
-from node.exchange.house import consent_of, sealer_of, trading_house
+from node.exchange.house import ActedBy, SaidConsent, acting, sealer_of, trading_house
 from node.exchange.model import Gift, GiftCode
 from node.kernel.errors import NotFound
 from node.kernel.ids import new_code
@@ -22,7 +22,8 @@ class GiftBody(msgspec.Struct):
     resident_id: UUID
     code: str
     minutes: int
-    consent: str | None = None
+    consent: SaidConsent = None
+    acted_by: ActedBy = None
 
 
 @get("/api/exchange/quote")
@@ -102,9 +103,17 @@ async def give(request: AnyRequest, data: JSONBody[GiftBody]) -> dict[str, Any]:
     """Give minutes of a resident to whoever handed out the code (themselves, or acting)."""
     who = require_for(request, data.resident_id, Scope.TIMEBANK)
     node, gift_id = trading_house(request), idempotency.key(request)
-    sealer, consent = sealer_of(node), consent_of(who, data.resident_id, data.consent)
+    sealer = sealer_of(node)
 
     def command(session: Session) -> dict[str, Any]:
+        acts = acting(
+            session,
+            node.clock,
+            who,
+            data.resident_id,
+            consent=data.consent,
+            acted_by=data.acted_by,
+        )
         return gift_as_json(
             gift.send_gift(
                 session,
@@ -112,8 +121,8 @@ async def give(request: AnyRequest, data: JSONBody[GiftBody]) -> dict[str, Any]:
                 sealer,
                 gift_id=gift_id,
                 resident_id=data.resident_id,
-                recorded_by=who.recorder(data.resident_id),
-                consent=consent,
+                recorded_by=acts.by,
+                consent=acts.consent,
                 code=data.code,
                 minutes=data.minutes,
                 debt_limit_minutes=node.debt_limit_minutes,
@@ -168,6 +177,7 @@ def gift_as_json(found: Gift) -> dict[str, Any]:
         "state": found.state,
         "refusal": found.refusal,
         "consent": found.consent,
+        "acted_by": str(found.recorded_by) if found.recorded_by else None,
         "made_at": found.made_at.isoformat(),
     }
 

@@ -48,7 +48,7 @@ def issue_pass(
     minutes: int,
     code: str,
     debt_limit_minutes: int,
-    consent: str | None = None,
+    consent: str = Consent.SELF,
 ) -> Pass:
     """Promise up to `minutes` of a resident's hours for help in `host`; holds them until then.
 
@@ -83,7 +83,7 @@ def issue_pass(
         id=pass_id,
         resident_id=resident_id,
         issued_by=issued_by,
-        consent=consent or (Consent.SELF if issued_by is None else Consent.UNSTATED),
+        consent=consent,
         host=host,
         minutes_up_to=minutes,
         code=code,
@@ -138,10 +138,12 @@ def capture(session: Session, clock: Clock, question: Envelope) -> Receipt:
     asked = question.body
     assert isinstance(asked, RequestCapture)
     found = PASSES.get(session, asked.pass_id)
-    if found is None or found.exchange_id != asked.exchange_id:
+    if found is None:
         raise rules.PassUnknown
     if found.host != question.sender:
         raise rules.PassForOther(host=found.host)
+    if found.exchange_id != asked.exchange_id:  # taken back, or it serves another exchange
+        raise rules.PassNotUsable(state=found.state)
     if found.state == PassState.CAPTURED:
         if found.minutes != asked.minutes:
             raise IdReused(id=str(asked.exchange_id))

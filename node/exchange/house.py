@@ -2,21 +2,29 @@
 
 import binascii
 from base64 import urlsafe_b64decode
-from typing import Protocol, cast
+from dataclasses import dataclass
+from typing import Annotated, Protocol, cast
 from uuid import UUID
+
+import msgspec
+from sqlalchemy.orm import Session
 
 from node.exchange import rules
 from node.exchange.messages import PassSlip
-from node.exchange.refusals import SlipUnusable
+from node.exchange.refusals import ActorUnfit, ConsentUnstated, SlipUnusable
 from node.exchange.rules import Consent
 from node.kernel.errors import BadInput, DomainError
 from node.kernel.messages import Sealed, Sealer
+from node.kernel.ports import Clock
 from node.kernel.signing import BadSignature
 from node.peer import wire
 from node.peer.book import PeerBook, UnknownPeer
 from node.peer.seal import open_sealed
 from node.peer.wire import Unreadable
-from node.residents.rules import ACTING_ROLES, Role
+from node.residents import proxies
+from node.residents import service as residents
+from node.residents.refusals import NoProxy
+from node.residents.rules import ACTING_ROLES, Role, Scope
 from node.web.session import Caller, Connection, House
 
 DESK = (Role.CLERK, Role.SOCIAL_WORKER)
@@ -25,6 +33,29 @@ WATCHERS = (Role.OPERATOR,)
 CODE_TEXT_MAX = 100  # characters; what is longer is the text of a QR code
 SLIP_TEXT_MAX = 2_000
 SIGNATURE_BYTES = 64
+
+SaidConsent = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="How the resident agreed. Staff who is signed in says in_person, telephone or "
+        "written; a program has to say one of these, or self, or proxy (a relative)."
+    ),
+]
+ActedBy = Annotated[
+    UUID | None,
+    msgspec.Meta(
+        description="The person who acts. A program has to name one: the resident (self), the "
+        "relative (proxy), else a clerk or social worker. Who is signed in is who acts."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Who spends a resident's minutes, and how the resident agreed: kept with what was done."""
+
+    by: UUID | None  # None: the resident, signed in
+    consent: Consent
 
 
 class NotJoined(DomainError):
@@ -60,14 +91,51 @@ def sealer_of(node: TradingHouse) -> Sealer:
 
 
 def consent_of(who: Caller, resident_id: UUID, said: str | None) -> Consent:
-    """How the resident agreed, for the record; a clerk has to say it, a program may not know.
+    """How the resident agreed to what a person does, for the record; a clerk has to say it.
 
     Raises BadInput for a word that is none of ours.
     """
     is_self, is_relative = who.resident_id == resident_id, not who.has(*ACTING_ROLES)
-    if said is None and who.resident_id is not None and not is_self and not is_relative:
+    if said is None and not is_self and not is_relative:
         raise BadInput(field="consent", problem="say how the resident agreed")
     return rules.consent(said, is_self=is_self, is_relative=is_relative)
+
+
+def acting(
+    session: Session,
+    clock: Clock,
+    who: Caller,
+    resident_id: UUID,
+    *,
+    consent: str | None,
+    acted_by: UUID | None,
+) -> Acting:
+    """Who acts for a resident whose minutes are to be spent; nobody's program does so alone.
+
+    A person is signed in and acts. A program says who does and how the resident agreed, and both
+    have to fit. Raises ConsentUnstated, ActorUnfit, NoProxy, or BadInput for an unknown word.
+    """
+    if who.resident_id is not None:
+        if acted_by not in (None, who.resident_id):
+            raise ActorUnfit(actor=str(acted_by))
+        return Acting(who.recorder(resident_id), consent_of(who, resident_id, consent))
+    if consent is None or acted_by is None:
+        raise ConsentUnstated
+    said = rules.stated_consent(consent)
+    match said:
+        case Consent.SELF:
+            is_fit = acted_by == resident_id
+        case Consent.PROXY:
+            scopes = proxies.scopes_for(session, clock, helper_id=acted_by, elder_id=resident_id)
+            if not scopes & {Scope.EVERYTHING, Scope.TIMEBANK}:
+                raise NoProxy
+            is_fit = True
+        case _:
+            is_staff = not ACTING_ROLES.isdisjoint(residents.roles_of(session, acted_by))
+            is_fit = is_staff and acted_by != resident_id
+    if not is_fit:
+        raise ActorUnfit(actor=str(acted_by))
+    return Acting(who.hand if said is Consent.SELF else acted_by, said)
 
 
 def code_shown(node: TradingHouse, text: str) -> str:

@@ -21,6 +21,22 @@ class StillExpected(DomainError):
     )
 
 
+class ConsentUnstated(DomainError):
+    code = "exchange.consent_unstated"
+    message = (
+        "A program does not spend a resident's minutes by itself: say in consent how they agreed "
+        "(self, proxy, in_person, telephone or written), and in acted_by who acts."
+    )
+
+
+class ActorUnfit(DomainError):
+    code = "exchange.actor_unfit"
+    message = (
+        "{actor} may not act here in this way. Minutes are spent by the resident (self), "
+        "a relative under an agreement (proxy), or a clerk or social worker of this house."
+    )
+
+
 class AllPeersLimitReached(DomainError):
     code = "exchange.all_peers_limit_reached"
     message = "This community accepts {available} more minutes from all others; {needed} asked."

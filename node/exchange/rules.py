@@ -158,7 +158,7 @@ class Consent(StrEnum):
     TELEPHONE = "telephone"
     WRITTEN = "written"
     PROXY = "proxy"  # a relative, under an agreement that the elder made
-    UNSTATED = "unstated"  # a program acted and did not say
+    UNSTATED = "unstated"  # a program acted and did not say: kept from before it had to
 
 
 class PassNotUsable(DomainError):
@@ -261,10 +261,16 @@ def consent(said: str | None, *, is_self: bool, is_relative: bool) -> Consent:
     if is_relative:
         return Consent.PROXY
     heard = (Consent.IN_PERSON, Consent.TELEPHONE, Consent.WRITTEN)
-    if said is None:
-        return Consent.UNSTATED
-    if said not in heard:
+    if said is None or said not in heard:
         raise BadInput(field="consent", problem=f"one of {', '.join(heard)}")
+    return Consent(said)
+
+
+def stated_consent(said: str) -> Consent:
+    """What a program says of a resident's agreement; raises BadInput for a word not ours."""
+    words = [word for word in Consent if word is not Consent.UNSTATED]
+    if said not in words:
+        raise BadInput(field="consent", problem=f"one of {', '.join(words)}")
     return Consent(said)
 
 

@@ -72,6 +72,12 @@ def resident(served: Served) -> str:
     return str(served.post("/api/residents", {"name": "李奶奶", "phone": phone})["id"])
 
 
+def pass_for(elder: str) -> dict[str, Any]:
+    """What a program at the desk says when the elder stands there."""
+    said = {"consent": "self", "acted_by": elder}
+    return said | {"resident_id": elder, "host": THEIRS, "minutes": 90}
+
+
 def balance(served: Served, resident_id: str) -> int:
     return int(served.get(f"/api/timebank/balance/{resident_id}").json()["balance"])
 
@@ -129,7 +135,7 @@ def test_an_hour_is_exchanged(served: Served) -> None:
 
 def test_a_pass_is_issued_and_a_guest_waits_for_an_answer(member: Path, served: Served) -> None:
     elder, volunteer = resident(served), resident(served)
-    made = served.post("/api/passes", {"resident_id": elder, "host": THEIRS, "minutes": 90})
+    made = served.post("/api/passes", pass_for(elder))
     assert made["state"] == "issued"
     visit = served.post("/api/visits", {"code": f"{THEIRS}-ABCD2345", "provider_id": volunteer})
     assert visit["state"] == "presented"
@@ -146,7 +152,7 @@ def test_kill_and_restart_keep_everything(member: Path, served: Served) -> None:
     provider, receiver = resident(served), resident(served)
     exchange_an_hour(served, provider=provider, receiver=receiver)
     elder = resident(served)
-    made = served.post("/api/passes", {"resident_id": elder, "host": THEIRS, "minutes": 90})
+    made = served.post("/api/passes", pass_for(elder))
     visit = served.post("/api/visits", {"code": f"{THEIRS}-WXYZ2345", "provider_id": provider})
     messages = waiting(member)
     before = done(linli("node", "audit", member, "--json"))

@@ -10,6 +10,7 @@ from node.exchange.model import Gift, Pass
 from node.kernel.ids import new_id
 from node.residents import proxies
 from node.residents.rules import Role, Scope
+from tests.node.exchange.acts import GIFT_CODE, hand_out_code
 from tests.node.exchange.conftest import Town, TradingClientHouse, desk
 from tests.node.two_nodes import ELDER, HOME, HOST, VOLUNTEER, exchange_id
 from tests.node.web.client import key
@@ -44,29 +45,13 @@ def issue(town: Town, headers: dict[str, str], **changes: Any) -> Any:
     return post(town.home, "/api/passes", headers, body | changes)
 
 
-def pass_row(town: Town, pass_id: str) -> Pass:
-    return town.district.home.ask(lambda session: session.get_one(Pass, UUID(pass_id)))
+def give(town: Town, headers: dict[str, str], **changes: Any) -> Any:
+    body = {"resident_id": str(ELDER), "code": f"{HOST}-{GIFT_CODE}", "minutes": 30}
+    return post(town.home, "/api/gifts", headers, body | changes)
 
 
-def test_who_acted_and_how_the_elder_agreed_is_kept(town: Town) -> None:
-    by_clerk = issue(town, desk(town.home), consent="telephone").json()
-    assert by_clerk["consent"] == "telephone"
-    assert pass_row(town, by_clerk["id"]).issued_by is not None
-    unsaid = issue(town, desk(town.home)).json()
-    assert unsaid["consent"] == "unstated"
-    alone = issue(town, town.home.signed_in(ELDER)).json()
-    assert (alone["consent"], pass_row(town, alone["id"]).issued_by) == ("self", None)
-    clerk = town.home.signed_in(town.home.resident("Clerk", Role.CLERK))
-    assert issue(town, clerk).json()["code"] == "kernel.bad_input"
-    assert issue(town, clerk, consent="written").json()["consent"] == "written"
-    wrong = issue(town, desk(town.home), consent="by thought")
-    assert wrong.status_code == 400
-
-
-def test_a_relative_acts_within_scope_and_both_are_named(town: Town) -> None:
-    relative = town.home.resident("Daughter")
-    headers = town.home.signed_in(relative) | {"X-Acting-For": str(ELDER)}
-    assert issue(town, headers).status_code == 403
+def agree(town: Town, relative: UUID, scope: Scope) -> None:
+    """The elder lets a relative act for them, for a month."""
     town.district.home.do(
         lambda session: (
             proxies.agree_proxy(
@@ -75,12 +60,106 @@ def test_a_relative_acts_within_scope_and_both_are_named(town: Town) -> None:
                 proxy_id=new_id(),
                 elder_id=ELDER,
                 helper_id=relative,
-                scope=Scope.TIMEBANK,
+                scope=scope,
                 ends_at=town.home.clock.now() + timedelta(days=30),
                 recorded_by=ELDER,
             ).id
         )
     )
+
+
+def pass_row(town: Town, pass_id: str) -> Pass:
+    return town.district.home.ask(lambda session: session.get_one(Pass, UUID(pass_id)))
+
+
+def test_who_acted_and_how_the_elder_agreed_is_kept(town: Town) -> None:
+    alone = issue(town, town.home.signed_in(ELDER)).json()
+    assert (alone["consent"], pass_row(town, alone["id"]).issued_by) == ("self", None)
+    clerk_id = town.home.resident("Clerk", Role.CLERK)
+    clerk = town.home.signed_in(clerk_id)
+    assert issue(town, clerk).json()["code"] == "kernel.bad_input"
+    by_clerk = issue(town, clerk, consent="written").json()
+    assert (by_clerk["consent"], by_clerk["acted_by"]) == ("written", str(clerk_id))
+    another = town.home.resident("Another", Role.CLERK)
+    blamed = issue(town, clerk, consent="written", acted_by=str(another))
+    assert (blamed.status_code, blamed.json()["code"]) == (403, "exchange.actor_unfit")
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"consent": "in_person"}, {"acted_by": str(ELDER)}, {"consent": None}]
+)
+def test_a_program_does_not_spend_minutes_by_itself(town: Town, said: dict[str, Any]) -> None:
+    hand_out_code(town.district)
+    for answer in (
+        issue(town, desk(town.home), **said),
+        give(town, desk(town.home), **said),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (400, "exchange.consent_unstated")
+        assert "acted_by who acts" in answer.json()["title"]
+    assert town.district.home.held() == 0
+
+
+def test_a_program_names_who_acts_and_how_the_elder_agreed(town: Town) -> None:
+    hand_out_code(town.district)
+    clerk = town.home.resident("Clerk", Role.CLERK)
+    said = {"consent": "telephone", "acted_by": str(clerk)}
+    issued = issue(town, desk(town.home), **said).json()
+    given = give(town, desk(town.home), **said).json()
+    assert all(made.items() >= said.items() for made in (issued, given))
+    assert pass_row(town, issued["id"]).issued_by == clerk
+    by_elder = issue(town, desk(town.home), consent="self", acted_by=str(ELDER)).json()
+    assert by_elder["consent"] == "self"
+    assert by_elder["acted_by"] not in (None, str(ELDER)), "the program wrote it down"
+    wrong = issue(town, desk(town.home), consent="by thought", acted_by=str(clerk))
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "kernel.bad_input")
+
+
+@pytest.mark.parametrize(
+    ("consent", "who"),
+    [
+        ("self", "clerk"),
+        ("in_person", "stranger"),
+        ("in_person", "nobody"),
+        ("telephone", "elder"),
+        ("unstated", "clerk"),
+        ("proxy", "stranger"),
+        ("proxy", "repairs only"),
+    ],
+)
+def test_who_a_program_names_has_to_fit(town: Town, consent: str, who: str) -> None:
+    people = {
+        "clerk": town.home.resident("Clerk", Role.CLERK),
+        "stranger": town.home.resident("Stranger"),
+        "repairs only": town.home.resident("Son"),
+        "elder": ELDER,
+        "nobody": new_id(),
+    }
+    agree(town, people["repairs only"], Scope.REPAIRS)
+    answer = issue(town, desk(town.home), consent=consent, acted_by=str(people[who]))
+    assert answer.status_code == (400 if consent == "unstated" else 403)
+    assert town.district.home.held() == 0
+
+
+def test_a_program_may_name_a_relative_with_an_agreement(town: Town) -> None:
+    daughter = town.home.resident("Daughter")
+    agree(town, daughter, Scope.TIMEBANK)
+    made = issue(town, desk(town.home), consent="proxy", acted_by=str(daughter)).json()
+    assert (made["consent"], made["acted_by"]) == ("proxy", str(daughter))
+
+
+def test_the_description_says_what_a_program_has_to_say(town: Town) -> None:
+    schema = town.home.client.get("/api/schema/openapi.json").json()["components"]["schemas"]
+    for body in ("PassBody", "GiftBody"):
+        fields = schema[body]["properties"]
+        assert "a program has to say" in str(fields["consent"])
+        assert "A program has to name one" in str(fields["acted_by"])
+
+
+def test_a_relative_acts_within_scope_and_both_are_named(town: Town) -> None:
+    relative = town.home.resident("Daughter")
+    headers = town.home.signed_in(relative) | {"X-Acting-For": str(ELDER)}
+    assert issue(town, headers).status_code == 403
+    agree(town, relative, Scope.TIMEBANK)
     made = issue(town, headers).json()
     assert made["consent"] == "proxy"
     assert pass_row(town, made["id"]).issued_by == relative
