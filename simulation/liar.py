@@ -49,7 +49,7 @@ class UsedPass:
     minutes_up_to: int
     capture: Sealed | None = None  # as it was asked and answered
     minutes: int = 0
-    is_released: bool = False
+    is_given_back: bool = False  # released by the liar, or taken back at home
 
 
 @dataclass
@@ -82,6 +82,11 @@ class Liar:
             return answers[:-1]
         return answers
 
+    def keeps_slip(self, town: Town, code: str, *, pass_id: UUID, minutes: int) -> None:
+        """A pass that was shown to it and taken back at home, before it was presented."""
+        never = derived_id("never presented", pass_id)
+        self.used.append(UsedPass(town.name, code, never, pass_id, minutes, is_given_back=True))
+
     async def use_pass(self, town: Town, code: str, *, exchange_id: UUID, random: Random) -> None:
         """Present a pass as its host, then capture some of it, or give it back."""
         accepted = await self._ask(town, PresentPass(exchange_id, code))
@@ -94,7 +99,7 @@ class Liar:
         await asyncio.sleep(random.uniform(3_600, 40_000))
         if random.random() < 0.3:
             released = await self._ask(town, ReleasePass(exchange_id, used.pass_id))
-            used.is_released = isinstance(released, PassReleased)
+            used.is_given_back = isinstance(released, PassReleased)
         else:
             used.minutes = random.randint(1, used.minutes_up_to)
             asked = self.say(town.name, RequestCapture(exchange_id, used.pass_id, used.minutes))
@@ -139,13 +144,13 @@ class Liar:
         chosen = message_id or derived_id("lie", self.district.dice.seed, self.said)
         return self.sealer.seal(Envelope(chosen, sender, to, moment, body))
 
-    def mine(self, town: Town, *, released: bool = False) -> UsedPass | None:
+    def mine(self, town: Town, *, given_back: bool = False) -> UsedPass | None:
         """A pass of this victim's that was captured, or given back."""
         fitting = (
             one
             for one in reversed(self.used)
             if one.victim == town.name
-            and (one.is_released if released else one.capture is not None)
+            and (one.is_given_back if given_back else one.capture is not None)
         )
         return next(fitting, None)
 
@@ -243,15 +248,23 @@ def other_amount_new_id(liar: Liar, town: Town) -> Said:
 
 
 def capture_after_void(liar: Liar, town: Town) -> Said:
-    """Minutes that were given back are asked for after all."""
-    if (used := liar.mine(town, released=True)) is None:
+    """Minutes that were given back, or a pass that was taken back: asked for after all."""
+    if (used := liar.mine(town, given_back=True)) is None:
         return None
     return LIAR, liar.say(town.name, RequestCapture(used.exchange_id, used.pass_id, 1))
 
 
+def captures_for_another(liar: Liar, town: Town) -> Said:
+    """A pass that was captured, captured again under another exchange."""
+    if (used := liar.mine(town)) is None:
+        return None
+    exchange = derived_id("another exchange", used.exchange_id)
+    return LIAR, liar.say(town.name, RequestCapture(exchange, used.pass_id, used.minutes))
+
+
 def clock_a_day_behind(liar: Liar, town: Town) -> Said:
     """A capture after the pass was given back, dated to yesterday, when it was not."""
-    if (used := liar.mine(town, released=True)) is None:
+    if (used := liar.mine(town, given_back=True)) is None:
         return None
     body = RequestCapture(used.exchange_id, used.pass_id, 1)
     return LIAR, liar.say(town.name, body, days_off=-1)
@@ -334,6 +347,7 @@ _ALL: Sequence[Lie] = (
     other_amount_same_id,
     other_amount_new_id,
     capture_after_void,
+    captures_for_another,
     clock_a_day_behind,
     clock_a_day_ahead,
     forged_signature,

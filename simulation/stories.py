@@ -179,6 +179,10 @@ async def deal_with_a_liar(story: Story) -> None:
         minutes = story.random.choice((30, 60, 90))
         code = await issue(story, town, host_name=LIAR, minutes=minutes)
         await story.pause(1, 20)
+        if story.chance(0.15):
+            await _take_back(story, town)
+            story.liar.keeps_slip(town, code, pass_id=story.id("pass"), minutes=minutes)
+            return
         await story.liar.use_pass(town, code, exchange_id=story.id("visit"), random=story.random)
         return
     visit = await _answered(story, town, await present(story, town, home_name=LIAR))

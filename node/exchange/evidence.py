@@ -35,7 +35,8 @@ LIES = frozenset(
 def is_evidence(refusal: DomainError, asked: Body | None) -> bool:
     """Whether what was refused is worth keeping: no row for what is merely late or too much."""
     if isinstance(asked, RequestCapture) and refusal.code == "exchange.pass_not_usable":
-        return refusal.details.get("state") != PassState.EXPIRED  # asked for what it gave back
+        # Else it asks for what it gave back, never had, or was paid under another exchange.
+        return refusal.details.get("state") != PassState.EXPIRED
     return refusal.code in LIES
 
 

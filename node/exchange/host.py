@@ -80,7 +80,12 @@ def present_pass(
 
 
 def pass_accepted(
-    session: Session, clock: Clock, sealer: Sealer, question: Envelope, answer: PassAccepted
+    session: Session,
+    clock: Clock,
+    sealer: Sealer,
+    question: Envelope,
+    answer: PassAccepted,
+    sealed: Sealed,
 ) -> None:
     """Home holds the minutes: reserve our limit for that community, or give the pass back."""
     asked = question.body
@@ -89,7 +94,9 @@ def pass_accepted(
     if visit.state not in (VisitState.PRESENTED, VisitState.RELEASED):
         return
     if answer.exchange_id != asked.exchange_id:  # one answer may not touch another visit
-        visit.state, visit.refusal = VisitState.REFUSED, "exchange.answer_differs"
+        code = "exchange.answer_differs"
+        evidence.note(session, clock, peer=visit.home, kind=code, sealed=sealed)
+        visit.state, visit.refusal = VisitState.REFUSED, code
         return
     visit.pass_id, visit.minutes_up_to = answer.pass_id, answer.minutes_up_to
     visit.capture_until = answer.capture_until

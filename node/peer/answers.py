@@ -174,8 +174,8 @@ class Answers:
 Applied = Callable[[Answers, Session, Envelope, Any, Sealed], None]
 
 APPLIED: dict[tuple[type[Body], type[Body]], Applied] = {
-    (PresentPass, PassAccepted): lambda us, session, question, answer, _sealed: host.pass_accepted(
-        session, us.clock, us.sealer, question, answer
+    (PresentPass, PassAccepted): lambda us, session, question, answer, sealed: host.pass_accepted(
+        session, us.clock, us.sealer, question, answer, sealed
     ),
     (RequestCapture, Receipt): lambda us, session, question, answer, sealed: host.receipt_arrived(
         session, us.clock, question, answer, sealed

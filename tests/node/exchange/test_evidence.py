@@ -160,6 +160,23 @@ def test_a_capture_after_giving_back_is_kept_one_after_the_end_is_not(district: 
     assert kinds(district) == ["exchange.pass_not_usable"], "late is no lie"
 
 
+def test_a_capture_of_a_pass_that_was_taken_back_is_kept(district: District) -> None:
+    pass_id = district.issue(minutes=60).id
+    district.void()
+    answer = ask_home(district, RequestCapture(exchange_id(), pass_id, 60))
+    assert isinstance(answer, Refusal)
+    assert answer.code == "exchange.pass_not_usable"
+    assert kinds(district) == ["exchange.pass_not_usable"]
+
+
+def test_a_capture_under_another_exchange_is_kept(district: District) -> None:
+    district.help_guest(minutes=60)
+    second = RequestCapture(exchange_id(1), derived_id("test pass", 0), 60)
+    assert isinstance(ask_home(district, second), Refusal)
+    assert kinds(district) == ["exchange.pass_not_usable"]
+    assert district.home.clearing(HOST) == 60
+
+
 def test_an_honest_refusal_is_no_evidence(district: District) -> None:
     district.present()
     district.drain()

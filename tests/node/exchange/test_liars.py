@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from node.exchange import home, host
+from node.exchange import evidence, home, host
 from node.exchange.messages import (
     PassAccepted,
     PassReleased,
@@ -205,7 +205,9 @@ def test_a_host_cannot_capture_twice(district: District) -> None:
 def test_a_pass_is_captured_for_the_exchange_it_is_bound_to(district: District) -> None:
     pass_id = bound_pass(district)
     answer = ask_home(district, RequestCapture(derived_id("other"), pass_id, 30))
-    assert code_of(answer) == "exchange.pass_unknown"
+    assert code_of(answer) == "exchange.pass_not_usable"
+    nobody = ask_home(district, RequestCapture(exchange_id(), derived_id("no pass"), 30), name="no")
+    assert code_of(nobody) == "exchange.pass_unknown"
 
 
 def question(district: District, body: Body) -> Envelope:
@@ -218,13 +220,17 @@ def test_home_cannot_touch_another_visit_by_its_answer(district: District) -> No
     district.present(1)
     asked = question(district, PresentPass(exchange_id(1), f"{HOME}-ABCD2223"))
     lie = PassAccepted(exchange_id(0), derived_id("x"), 60, district.clock.now())
+    said = Sealed(b"payload", b"signature")
     district.host.do(
         lambda session: host.pass_accepted(
-            session, district.clock, district.host.sealer, asked, lie
+            session, district.clock, district.host.sealer, asked, lie, said
         )
     )
     assert district.visit(0).state == VisitState.CAPTURED
     assert district.visit(1).refusal == "exchange.answer_differs"
+    [kept] = district.host.ask(evidence.latest)
+    assert (kept.peer, kept.kind) == (HOME, "exchange.answer_differs")
+    assert Sealed(kept.payload, kept.signature) == said
 
 
 @pytest.mark.parametrize("minutes", [0, -60, 10**12])
@@ -232,9 +238,10 @@ def test_home_cannot_promise_nonsense(district: District, minutes: int) -> None:
     district.present()
     asked = question(district, PresentPass(exchange_id(), f"{HOME}-ABCD2222"))
     lie = PassAccepted(exchange_id(), derived_id("x"), minutes, district.clock.now())
+    said = Sealed(b"payload", b"signature")
     district.host.do(
         lambda session: host.pass_accepted(
-            session, district.clock, district.host.sealer, asked, lie
+            session, district.clock, district.host.sealer, asked, lie, said
         )
     )
     assert (district.visit().state, district.host.held()) == (VisitState.RELEASED, 0)
