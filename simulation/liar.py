@@ -195,13 +195,14 @@ class Liar:
             case RequestCapture() as asked:
                 more = 1 if choice < 0.2 else 0
                 home = question.sender if 0.2 < choice < 0.3 else LIAR
+                days_off = 400 if 0.3 < choice < 0.35 else -40 if 0.35 < choice < 0.4 else 0
                 return Receipt(
                     asked.exchange_id,
                     asked.pass_id,
                     home=home,
                     host=question.sender,
                     minutes=asked.minutes + more,
-                    captured_at=self.district.clock.now(),
+                    captured_at=self.district.clock.now() + timedelta(days=days_off),
                 )
             case ReleasePass() as asked:
                 return PassReleased(asked.exchange_id)

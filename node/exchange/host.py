@@ -29,6 +29,7 @@ from node.ledger import service as ledger
 from node.ledger.cap import sweep_surplus
 from node.ledger.model import Unit
 from node.outbox import service as outbox
+from node.peer.admission import AHEAD_MAX
 from node.residents import service as residents
 
 REASON = "helped_guest"
@@ -205,19 +206,32 @@ def is_overdue(visit: Visit, now: datetime) -> bool:
 def receipt_arrived(
     session: Session, clock: Clock, question: Envelope, answer: Receipt, sealed: Sealed
 ) -> None:
-    """Home paid: credit our volunteer and keep home's signed word."""
+    """Home paid: credit our volunteer and keep home's signed word.
+
+    A date that home's own words rule out is a lie. One ahead of our clock alone may be our fault:
+    nothing is decided, and home is asked again until the clocks agree.
+    """
     asked = question.body
     assert isinstance(asked, RequestCapture)
     visit = _row(session, asked.exchange_id)
     if visit.state != VisitState.CONFIRMED:
         return
     said = (answer.exchange_id, answer.pass_id, answer.minutes, answer.home, answer.host)
-    if said != (visit.id, visit.pass_id, visit.minutes, visit.home, question.sender):
+    asked_of_home = (visit.id, visit.pass_id, visit.minutes, visit.home, question.sender)
+    if said != asked_of_home or not _is_possible(visit, answer.captured_at):
         code = "exchange.receipt_differs"
         evidence.note(session, clock, peer=visit.home, kind=code, sealed=sealed)
         _refuse(session, clock, _locked(session, visit.id), code)
         return
+    if (ahead := answer.captured_at - clock.now()) > AHEAD_MAX:
+        raise rules.ReceiptAhead(home=visit.home, minutes=int(ahead.total_seconds() // 60))
     take_receipt(session, clock, visit.id, captured_at=answer.captured_at, sealed=sealed)
+
+
+def _is_possible(visit: VisitRow, captured_at: datetime) -> bool:
+    """Whether home can have paid then: after it accepted the pass, while it held the minutes."""
+    assert visit.capture_until is not None
+    return visit.presented_at - AHEAD_MAX <= captured_at <= visit.capture_until + AHEAD_MAX
 
 
 def take_receipt(

@@ -262,6 +262,7 @@ class VisitRow:
     state: str
     pass_id: UUID | None
     minutes: int | None
+    presented_at: datetime
     capture_until: datetime | None
     confirmed_by_elder: bool
     confirmed_by_provider: bool

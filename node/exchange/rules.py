@@ -186,6 +186,12 @@ class VisitOverdue(DomainError):
     message = "The time to confirm this help is over: the minutes are free again at home."
 
 
+class ReceiptAhead(DomainError):
+    code = "exchange.receipt_ahead"
+    message = "{home} dates its receipt {minutes} minutes ahead of our clock. Set the clocks."
+    retryable = True
+
+
 class StepRefused(DomainError):
     code = "exchange.step_refused"
     message = "{what} is {state}; it cannot become {to}."

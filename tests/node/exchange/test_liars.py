@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from node.exchange import evidence, home, host
+from node.exchange import evidence, home, host, rules
 from node.exchange.messages import (
     PassAccepted,
     PassReleased,
@@ -25,6 +26,7 @@ from node.ledger import service as ledger
 from node.ledger.model import Unit
 from node.outbox import service as outbox
 from node.peer import wire
+from node.peer.admission import AHEAD_MAX
 from tests.node.two_nodes import HOME, HOST, RETRY, VOLUNTEER, District, exchange_id, two_nodes
 
 
@@ -266,6 +268,48 @@ def test_a_receipt_that_says_something_else_credits_nobody(
     )
     assert district.visit().refusal == "exchange.receipt_differs"
     assert district.host.minutes(VOLUNTEER) == district.host.held() == 0
+
+
+@pytest.mark.parametrize("days_off", [-40, 40, 3650])
+def test_a_receipt_dated_outside_what_home_promised_credits_nobody(
+    district: District, days_off: int
+) -> None:
+    answer_with_receipt(district, district.clock.now() + timedelta(days=days_off))
+    assert district.visit().refusal == "exchange.receipt_differs"
+    assert district.host.minutes(VOLUNTEER) == district.host.held() == 0
+    [kept] = district.host.ask(evidence.latest)
+    assert (kept.peer, kept.kind) == (HOME, "exchange.receipt_differs")
+
+
+def test_a_receipt_ahead_of_our_clock_waits_until_the_clocks_agree(district: District) -> None:
+    """It may be our clock that is wrong, and home has paid: the hour is neither lost nor booked."""
+    with pytest.raises(rules.ReceiptAhead):
+        answer_with_receipt(district, district.clock.now() + timedelta(days=1))
+    assert (district.visit().state, district.host.held()) == (VisitState.CONFIRMED, 60)
+    receipt_at = district.clock.now() + timedelta(days=1)
+    district.clock.moment = receipt_at - AHEAD_MAX
+    take(district, receipt_at)
+    assert (district.visit().state, district.host.minutes(VOLUNTEER)) == (VisitState.CAPTURED, 60)
+
+
+def answer_with_receipt(district: District, captured_at: datetime) -> None:
+    bound_pass(district)
+    district.deliver(minutes=60)
+    district.confirm()
+    take(district, captured_at)
+
+
+def take(district: District, captured_at: datetime) -> None:
+    """Home's receipt with this date arrives."""
+    pass_id = district.visit().pass_id
+    assert pass_id is not None
+    asked = question(district, RequestCapture(exchange_id(), pass_id, 60))
+    receipt = Receipt(exchange_id(), pass_id, HOME, HOST, 60, captured_at)
+    district.host.do(
+        lambda session: host.receipt_arrived(
+            session, district.clock, asked, receipt, Sealed(b"payload", b"signature")
+        )
+    )
 
 
 def test_an_answer_to_another_question_is_not_taken(district: District) -> None:
