@@ -353,7 +353,7 @@ class ReceiptSummary(_message.Message):
     def __init__(self, count: _Optional[int] = ..., minutes: _Optional[int] = ..., merkle_root: _Optional[bytes] = ...) -> None: ...
 
 class ReceiptLine(_message.Message):
-    __slots__ = ("id", "kind", "debtor", "creditor", "minutes", "captured_at", "refers_to")
+    __slots__ = ("id", "kind", "debtor", "creditor", "minutes", "captured_at", "refers_to", "pass_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     DEBTOR_FIELD_NUMBER: _ClassVar[int]
@@ -361,6 +361,7 @@ class ReceiptLine(_message.Message):
     MINUTES_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_AT_FIELD_NUMBER: _ClassVar[int]
     REFERS_TO_FIELD_NUMBER: _ClassVar[int]
+    PASS_ID_FIELD_NUMBER: _ClassVar[int]
     id: bytes
     kind: str
     debtor: str
@@ -368,7 +369,8 @@ class ReceiptLine(_message.Message):
     minutes: int
     captured_at: _timestamp_pb2.Timestamp
     refers_to: bytes
-    def __init__(self, id: _Optional[bytes] = ..., kind: _Optional[str] = ..., debtor: _Optional[str] = ..., creditor: _Optional[str] = ..., minutes: _Optional[int] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refers_to: _Optional[bytes] = ...) -> None: ...
+    pass_id: bytes
+    def __init__(self, id: _Optional[bytes] = ..., kind: _Optional[str] = ..., debtor: _Optional[str] = ..., creditor: _Optional[str] = ..., minutes: _Optional[int] = ..., captured_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refers_to: _Optional[bytes] = ..., pass_id: _Optional[bytes] = ...) -> None: ...
 
 class CompareReceipts(_message.Message):
     __slots__ = ("day", "we_owe", "you_owe", "after")

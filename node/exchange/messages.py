@@ -1,6 +1,6 @@
 """What two communities say to each other about exchanges, gifts, reversals and disputes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -161,6 +161,7 @@ class ReceiptLine:
     minutes: int
     captured_at: datetime
     refers_to: UUID | None = None  # the exchange that a reversal turns back
+    pass_id: UUID | None = field(default=None, compare=False)  # only home knows it, and may tell
 
 
 @dataclass(frozen=True)

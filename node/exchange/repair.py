@@ -1,10 +1,13 @@
 """Prove a receipt to a peer, and book one that a signature proves: how a difference ends.
 
-A debtor's own signature proves a debt, its word in the answer as well. What is proven is booked by
-the same steps as if the message had come in time; what is not stays as it is, for people to judge.
+A debtor's own signature proves a debt, its word in the answer as well: that answer is kept as the
+receipt's proof from then on, and proves it to the debtor itself should it lose its books. What is
+proven is booked by the same steps as if the message had come in time; what is not stays as it is,
+for people to judge.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
@@ -57,7 +60,8 @@ def fetch(session: Session, question: Envelope) -> ReceiptsFound:
     )
     lines, proofs = [], []
     for record in session.scalars(named.order_by(ReceiptRecord.exchange_id)):
-        lines.append(receipts.line_of(record, question.recipient))
+        line = receipts.line_of(record, question.recipient)
+        lines.append(replace(line, pass_id=_pass_paid(session, line.id)))
         if (proof := _proof(session, record)) is not None:
             proofs.append(proof)
     return ReceiptsFound(tuple(lines), tuple(proofs))
@@ -79,8 +83,13 @@ def found(
     proofs = _by_receipt(answer, open_signed)
     days: dict[int, int] = {}
     unproven: list[UUID] = []
+    alone: list[UUID] = []
     for line in answer.lines:
         if line.id not in wanted or session.get(ReceiptRecord, line.id) is not None:
+            continue
+        if line.debtor == peer and len(sealed.payload) > rules.PROOF_BYTES_MAX:
+            too_long = unproven if len(wanted) == 1 else alone  # an older program asked for many
+            too_long.append(line.id)
             continue
         try:
             with savepoint(session):
@@ -94,6 +103,7 @@ def found(
             log.warning("receipt_repaired", id=str(line.id), peer=peer, kind=line.kind)
             day = receipts.day_of(line.captured_at)
             days[day] = days.get(day, 0) + 1
+    compare.fetch(session, clock, sealer, peer=peer, ids=alone)
     compare.raise_dispute(session, clock, sealer, peer, unproven, DisputeCode.RECEIPT_MISSING)
     for day, count in sorted(days.items()):
         compare.repaired(session, clock, sealer, peer=peer, day=day, count=count)
@@ -173,16 +183,8 @@ def _owe_capture(
     session: Session, clock: Clock, line: ReceiptLine, proof: Envelope | None, _sealed: Sealed
 ) -> None:
     """We signed this receipt and lost our books of it, to an old backup most likely."""
-    receipt = proof.body if proof is not None and proof.sender == line.debtor else None
-    said = (line.id, line.creditor, line.minutes, line.captured_at)
-    if not isinstance(receipt, Receipt) or said != (
-        receipt.exchange_id,
-        receipt.host,
-        receipt.minutes,
-        receipt.captured_at,
-    ):
-        raise NotProven(receipt=str(line.id))
-    promised = session.get(Pass, receipt.pass_id, with_for_update=True)
+    pass_id = _pass_of(session, line, proof)
+    promised = session.get(Pass, pass_id, with_for_update=True) if pass_id else None
     if promised is None or promised.host != line.creditor:
         raise NotProven(receipt=str(line.id))
     if promised.state == PassState.ISSUED:
@@ -208,15 +210,44 @@ def _owe_reversal(
     session: Session, clock: Clock, line: ReceiptLine, proof: Envelope | None, _sealed: Sealed
 ) -> None:
     receipt = proof.body if proof is not None and proof.sender == line.debtor else None
+    if isinstance(receipt, ReversalReceipt):
+        said = (receipt.reversal_id, receipt.creditor, receipt.minutes, receipt.captured_at)
+        is_said = said == (line.id, line.creditor, line.minutes, line.captured_at)
+    else:
+        is_said = _line_said(proof, line) is not None
     row = session.get(Reversal, line.id, with_for_update=True)
-    if not isinstance(receipt, ReversalReceipt) or row is None:
+    offered = (line.creditor, line.refers_to, line.minutes, ReversalState.OFFERED)
+    if row is None or (row.peer, row.exchange_id, row.minutes, row.state) != offered:
         raise NotProven(receipt=str(line.id))
-    said = (line.id, line.minutes, line.captured_at)
-    if said != (receipt.reversal_id, receipt.minutes, receipt.captured_at):
-        raise NotProven(receipt=str(line.id))
-    if (row.peer, row.minutes, row.state) != (line.creditor, line.minutes, ReversalState.OFFERED):
+    if not is_said:
         raise NotProven(receipt=str(line.id))
     reversal.book(session, clock, row, at=line.captured_at, sealed=None)
+
+
+def _pass_of(session: Session, line: ReceiptLine, proof: Envelope | None) -> UUID | None:
+    """The pass that the debtor's own signed words say it paid for this receipt; None without."""
+    if proof is None or proof.sender != line.debtor:
+        return None
+    if isinstance(proof.body, Receipt):
+        receipt = proof.body
+        said = (receipt.exchange_id, receipt.host, receipt.minutes, receipt.captured_at)
+        is_said = said == (line.id, line.creditor, line.minutes, line.captured_at)
+        return receipt.pass_id if is_said else None
+    own = _line_said(proof, line)
+    return (own.pass_id or _pass_paid(session, line.id)) if own else None
+
+
+def _line_said(proof: Envelope | None, line: ReceiptLine) -> ReceiptLine | None:
+    """The same line in an answer that the debtor once gave to this creditor, and signed."""
+    if proof is None or not isinstance(proof.body, ReceiptsFound):
+        return None
+    if (proof.sender, proof.recipient) != (line.debtor, line.creditor):
+        return None
+    return next((own for own in proof.body.lines if own == line), None)
+
+
+def _pass_paid(session: Session, exchange_id: UUID) -> UUID | None:
+    return session.scalar(select(Pass.id).where(Pass.exchange_id == exchange_id))
 
 
 def _proof(session: Session, record: ReceiptRecord) -> Sealed | None:
@@ -241,6 +272,11 @@ def _by_receipt(answer: ReceiptsFound, open_signed: OpenSigned) -> dict[UUID, En
                 pass
             case ReversalReceipt(reversal_id=receipt_id):
                 pass
+            case ReceiptsFound(lines=lines):
+                assert envelope is not None
+                for line in lines[: rules.FETCH_MAX]:
+                    opened.setdefault(line.id, envelope)
+                continue
             case _:
                 continue
         assert envelope is not None

@@ -22,7 +22,8 @@ COMPARE_LINES_MAX = 4_096  # receipts named in one answer; the rest in the next 
 COMPARE_MISSING_MAX = 16_384  # receipts that one comparison finds missing here; then it stops
 COMPARE_AGAIN = timedelta(hours=6)  # between two comparisons of a day that differs
 COMPARE_TRIES_MAX = 8  # then what the other side cannot prove is a dispute
-FETCH_MAX = 64  # receipts asked for in one message
+FETCH_MAX = 64  # receipts asked for in one message; we ask for each alone
+PROOF_BYTES_MAX = 4_096  # of an answer that is kept as the proof of the one receipt it names
 VERDICTS_MAX = 20  # of one side in one dispute
 
 

@@ -58,6 +58,7 @@ def _line(line: exchange.ReceiptLine) -> pb.ReceiptLine:
         minutes=line.minutes,
         captured_at=timestamp(line.captured_at),
         refers_to=line.refers_to.bytes if line.refers_to else b"",
+        pass_id=line.pass_id.bytes if line.pass_id else b"",
     )
 
 
@@ -70,6 +71,7 @@ def _read_line(message: pb.ReceiptLine) -> exchange.ReceiptLine:
         minutes=message.minutes,
         captured_at=moment(message.captured_at),
         refers_to=UUID(bytes=message.refers_to) if message.refers_to else None,
+        pass_id=UUID(bytes=message.pass_id) if message.pass_id else None,
     )
 
 

@@ -104,6 +104,7 @@ def test_every_code_named_there_exists() -> None:
         ("receipts named in one answer to a comparison", str(rules.COMPARE_LINES_MAX)),
         ("receipts that one comparison finds missing", str(rules.COMPARE_MISSING_MAX)),
         ("receipts proven in one answer", str(rules.FETCH_MAX)),
+        ("bytes of an answer that is kept as a proof", f"{rules.PROOF_BYTES_MAX} B"),
         ("days back that are compared", f"{rules.COMPARE_DAYS_MAX} days"),
         ("pieces of evidence a day, peer and kind", str(rules.EVIDENCE_A_DAY_MAX)),
         ("calls of one peer a minute", str(admission.CALLS_A_MINUTE_MAX)),
