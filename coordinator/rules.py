@@ -127,7 +127,7 @@ def within_limits(
     present = set(standings)
     past: set[str] = set()
     while True:
-        chosen = usable(statements, present=present)
+        chosen = with_a_figure_each(usable(statements, present=present))
         excess = {
             community: -(standings[community].balance_minutes + delta)
             - standings[community].debt_limit_minutes
@@ -139,6 +139,25 @@ def within_limits(
             return chosen, past
         past.add(worst)
         present.discard(worst)
+
+
+def with_a_figure_each(statements: Sequence[Statement]) -> list[Statement]:
+    """As many statements as leave nobody in them at zero: the contract asks only who has a figure.
+
+    Whoever is not asked uses up no sequence, so a second batch could have the statement again.
+    Of somebody at zero the smallest statement waits. Where nobody has a figure there is no batch.
+    """
+    chosen = list(statements)
+    if not deltas(chosen):
+        return chosen
+    while at_zero := _named(chosen) - deltas(chosen).keys():
+        theirs = [one for one in chosen if {one.debtor, one.creditor} & at_zero]
+        chosen.remove(min(theirs, key=lambda one: (one.minutes, one.statement_id)))
+    return chosen
+
+
+def _named(statements: Iterable[Statement]) -> set[str]:
+    return {name for one in statements for name in (one.debtor, one.creditor)}
 
 
 def deltas(statements: Iterable[Statement]) -> dict[str, int]:

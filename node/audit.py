@@ -10,7 +10,8 @@ from node.kernel.ports import Chain
 from node.ledger.audit import audit_ledger
 from node.settlement import alarms
 from node.settlement import service as settlement
-from node.settlement.watch import passed_over_minutes, unbooked_minutes
+from node.settlement.events import unbooked_entries
+from node.settlement.watch import passed_over_minutes
 
 CHAIN_AGREES = "agrees"
 CHAIN_NOT_CONFIGURED = "not configured"
@@ -54,8 +55,8 @@ async def audit(node: Node, chain: Chain | None) -> Audit:
     if chain is not None and member:
         try:
             on_chain = chain.position(member.number).balance_minutes
-            unbooked = await unbooked_minutes(node.database, chain, member.number)
-            expected = booked + passed_over + unbooked
+            unbooked = await unbooked_entries(node.database, chain, member.number)
+            expected = booked + passed_over + sum(one.delta_minutes for one in unbooked)
         except (ChainUnavailable, ChainRefused):
             chain_says = CHAIN_UNREACHABLE
         else:

@@ -1,7 +1,7 @@
 """This community's part in a settlement round: state what it owes, check a batch, sign it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -18,9 +18,12 @@ from node.kernel.ports import Chain, Clock
 from node.ledger.model import HEAD
 from node.peer import wire
 from node.settlement import proof, rules, service
+from node.settlement.events import unbooked_entries
+from node.settlement.messages import StatementContent
 from node.settlement.model import Batch
 from node.settlement.service import Verify
 
+NOT_SIGNED = b""  # by us: its batch came from the chain
 HURRY = timedelta(seconds=5)  # before the round closes, state what is countersigned by then
 
 log = structlog.get_logger()
@@ -71,7 +74,7 @@ class SettlementRounds:
     async def sign_batch(self, notice: RoundNotice, proposal: BatchProposal) -> bytes | None:
         """Our signature, stored before anybody sees it; None (and a warning) if we do not agree."""
         try:
-            return await self.keep(proposal)
+            return await self.sign(proposal)
         except DomainError as refusal:
             log.warning("batch_refused", round=notice.number, code=refusal.code, why=str(refusal))
             return None
@@ -79,7 +82,7 @@ class SettlementRounds:
     async def round_ended(self, notice: RoundNotice) -> None:
         """Nothing to do: what the chain has is booked by the chain watch, the rest waits."""
 
-    async def keep(self, proposal: BatchProposal) -> bytes:
+    async def sign(self, proposal: BatchProposal) -> bytes:
         """Check the batch against our books, sign it, store it; raises BatchWrong."""
         batch, chain = proposal.batch, self._chain()
         if chain is None:
@@ -88,15 +91,36 @@ class SettlementRounds:
             if (known := session.get(Batch, batch.round_id)) is not None:
                 return known.signature
         contents = [wire.decode_statement(payload) for payload in proposal.statements]
-        rules.check_batch(
-            contents,
-            proposal.statements,
-            root=batch.merkle_root,
-            deltas=self._deltas(batch.entries),
-        )
-        own = await self._check_entry(chain, batch.entries)
+        deltas = self._deltas(batch.entries)
+        rules.check_batch(contents, proposal.statements, root=batch.merkle_root, deltas=deltas)
+        await self._check_entry(chain, batch.entries)
         signature = await asyncio.to_thread(chain.sign_batch, batch, self._settlement_key)
+        await self._keep(chain, proposal, contents, signature)
+        return signature
+
+    async def learn(self, proposal: BatchProposal) -> None:
+        """Keep a batch that the chain has and our books have not signed; raises BatchWrong.
+
+        Nobody is asked any more, so it only has to be what the chain says it is.
+        """
+        batch, chain = proposal.batch, self._chain()
+        if chain is None:
+            raise rules.BatchWrong("no_chain")
+        contents = [wire.decode_statement(payload) for payload in proposal.statements]
+        deltas = self._deltas(batch.entries)
+        rules.check_figures(contents, proposal.statements, root=batch.merkle_root, deltas=deltas)
+        await self._keep(chain, proposal, contents, NOT_SIGNED)
+
+    async def _keep(
+        self,
+        chain: Chain,
+        proposal: BatchProposal,
+        contents: Sequence[StatementContent],
+        signature: bytes,
+    ) -> None:
+        batch = proposal.batch
         digest = await asyncio.to_thread(chain.digest, batch)
+        ours = self._deltas(batch.entries).get(self._sealer.community, 0)
         paths = proof.statement_paths(self._sealer.community, contents, proposal.statements)
 
         def store(session: Session) -> None:
@@ -108,14 +132,13 @@ class SettlementRounds:
                 merkle_root=batch.merkle_root,
                 contract=chain.contract_address,
                 digest=digest,
-                delta_minutes=own.delta_minutes if own else 0,
+                delta_minutes=ours,
                 signature=signature,
                 signed_at=self._clock.now(),
             )
             service.keep_batch(session, kept, statement_ids, paths)
 
         await self._database.run(store)
-        return signature
 
     def own_signers(self) -> tuple[str, ...]:
         """The addresses of our settlement keys: the one in use, and the one that is to be."""
@@ -138,15 +161,17 @@ class SettlementRounds:
             raise rules.BatchWrong("unknown_community", number=unknown[0])
         return {names[entry.community]: entry.delta_minutes for entry in entries}
 
-    async def _check_entry(
-        self, chain: Chain, entries: tuple[BatchEntry, ...]
-    ) -> BatchEntry | None:
+    async def _check_entry(self, chain: Chain, entries: tuple[BatchEntry, ...]) -> None:
+        """Our sequence is the next one, and what used up those before it is in our books.
+
+        Else a statement that is settled already would still look open to us.
+        """
         member = self._directory().member(self._sealer.community)
         own = next((one for one in entries if member and one.community == member.number), None)
-        if own is not None:
-            position = await asyncio.to_thread(chain.position, own.community)
-            if position.sequence != own.sequence:
-                raise rules.BatchWrong(
-                    "wrong_sequence", expected=position.sequence, found=own.sequence
-                )
-        return own
+        if own is None:
+            return
+        position = await asyncio.to_thread(chain.position, own.community)
+        if position.sequence != own.sequence:
+            raise rules.BatchWrong("wrong_sequence", expected=position.sequence, found=own.sequence)
+        if await unbooked_entries(self._database, chain, own.community):
+            raise rules.BatchWrong("books_behind")

@@ -23,6 +23,8 @@ WRONG = {
     "statement_not_ours": "statement {statement} is not ours",
     "statement_in_another_state": "statement {statement} is already {state}",
     "unknown_community": "it names a community {number} nobody knows",
+    "community_not_asked": "it settles statements of {community}, which has no figure in it",
+    "books_behind": "the chain has settled something for us that is not in our books yet",
     "wrong_sequence": "our next sequence is {expected}, it says {found}",
     "no_chain": "no chain is configured here",
     "chain_has_another": "the chain has another one under the id of the one we signed",
@@ -42,6 +44,24 @@ class BatchWrong(DomainError):
 
 
 def check_batch(
+    contents: Sequence[StatementContent],
+    payloads: Sequence[bytes],
+    *,
+    root: bytes,
+    deltas: Mapping[str, int],
+) -> None:
+    """Raises BatchWrong unless everybody who is in these statements is asked for this batch.
+
+    The contract asks only who has a figure. With that a community uses up its sequence, so no two
+    batches with the same statement can both settle; without it, they could.
+    """
+    check_figures(contents, payloads, root=root, deltas=deltas)
+    named = {name for one in contents for name in (one.debtor, one.creditor)}
+    if unasked := sorted(named - deltas.keys()):
+        raise BatchWrong("community_not_asked", community=unasked[0])
+
+
+def check_figures(
     contents: Sequence[StatementContent],
     payloads: Sequence[bytes],
     *,

@@ -1,7 +1,7 @@
 """Read the chain's events into the books, from a (number, hash) checkpoint kept with them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -18,13 +18,13 @@ from node.kernel.errors import DomainError
 from node.kernel.ports import Chain, Clock
 from node.settlement import alarms, service
 from node.settlement.alarms import Alarm
+from node.settlement.events import contracts_since, settled_in
 from node.settlement.model import Batch, ChainCheckpoint, PassedOver
 from node.settlement.rounds import SettlementRounds
 from node.settlement.rules import BatchWrong
 
 PAGE_BLOCKS = 2_000
 REWIND_BLOCKS = 64  # read again when the chain under the checkpoint has changed
-CONTRACTS_MAX = 20  # between the one that we read last and the present one
 
 log = structlog.get_logger()
 
@@ -81,7 +81,7 @@ class ChainWatch:
         contracts = await asyncio.to_thread(contracts_since, self._chain, known)
         if len(contracts) > 1 and self._noticed_at is None:
             self._noticed_at = head  # by now the older ones are at rest for good
-        events = await asyncio.to_thread(_settled, contracts, first, until)
+        events = await asyncio.to_thread(settled_in, contracts, first, until)
         block_hash = await asyncio.to_thread(self._chain.block_hash, until)
         if block_hash is None:
             return False
@@ -184,7 +184,7 @@ class ChainWatch:
             shown = (proposal.batch.round_id, proposal.batch.merkle_root)
             if shown != (event.round_id, event.merkle_root):
                 raise BatchWrong("office_shows_another")
-            await self._rounds.keep(proposal)
+            await self._rounds.learn(proposal)
         transaction = "0x" + event.transaction_hash.hex()
         count = await self._database.run(
             lambda session: service.settle(
@@ -220,51 +220,6 @@ def pass_over(session: Session, clock: Clock, *, round_id: bytes) -> None:
 def passed_over_minutes(session: Session) -> int:
     """What batches passed over have moved for us on the chain, and not in our books."""
     return session.scalar(select(func.sum(PassedOver.delta_minutes))) or 0
-
-
-async def unbooked_minutes(database: Database, chain: Chain, number: int) -> int:
-    """What the chain has settled for community `number` after our checkpoint, in minutes."""
-    with database.read() as session:
-        checkpoint = session.get(ChainCheckpoint, 1)
-    head, _ = await asyncio.to_thread(chain.head)
-    first = checkpoint.block_number + 1 if checkpoint else 0
-    if first > head:
-        return 0
-    contracts = await asyncio.to_thread(
-        contracts_since, chain, checkpoint.contract if checkpoint else ""
-    )
-    events = await asyncio.to_thread(_settled, contracts, first, head)
-    entries = [entry for event in events for entry in event.entries]
-    return sum(entry.delta_minutes for entry in entries if entry.community == number)
-
-
-def contracts_since(chain: Chain, known: str) -> list[Chain]:
-    """From the contract `known` to the present one, each named by the one before it.
-
-    Raises ChainRefused where the district names a contract that does not carry our balances on.
-    """
-    present = chain.contract_address.lower()
-    if known.lower() in ("", present):
-        return [chain]
-    line = [chain.at(known)]
-    while len(line) < CONTRACTS_MAX:
-        successor = line[-1].successor()
-        if successor is None:
-            break
-        if successor.lower() == present:
-            return [*line, chain]
-        line.append(chain.at(successor))
-    raise ChainRefused(
-        "chain.not_the_successor",
-        f"The district names contract {chain.contract_address}, which {known} does not name as "
-        f"its successor.",
-    )
-
-
-def _settled(contracts: Sequence[Chain], first: int, last: int) -> list[BatchSettled]:
-    """All events of these blocks, in their order, whichever contract they are of."""
-    found = [event for one in contracts for event in one.settled_batches(first, last)]
-    return sorted(found, key=lambda event: event.block_number)
 
 
 def _keep(session: Session, number: int, block_hash: bytes, contract: str) -> None:

@@ -50,6 +50,9 @@ def test_a_proposal_is_one_the_contract_takes(
     if proposal is None:
         assert not rules.deltas(chosen)
         return
+    asked = {entry.number for entry in proposal.entries}
+    named = {name for one in chosen for name in (one.debtor, one.creditor)}
+    assert {standings[name].number for name in named} == asked  # whoever is named uses a sequence
     numbers = [entry.number for entry in proposal.entries]
     assert numbers == sorted(set(numbers))
     assert sum(entry.delta_minutes for entry in proposal.entries) == 0

@@ -105,6 +105,26 @@ def test_nothing_owed_on_balance_is_an_empty_round(district: FakeOffice) -> None
         assert not session.scalars(select(SettledStatement)).all()  # they wait
 
 
+def test_who_would_come_out_at_zero_is_settled_in_two_rounds(district: FakeOffice) -> None:
+    """A batch asks only who has a figure, and nobody's statement is settled without asking."""
+    owed = {
+        "A": district.statement("A", "B", minutes=60),
+        "B": district.statement("B", "C", minutes=60),
+    }
+    figures = []
+    for _ in range(2):
+        district.open_round()
+        for community in "ABC":
+            district.state(community, *([owed[community]] if community in owed else []))
+        asyncio.run(district.work())
+        numbers = [entry.number for entry in rules_proposal(district).entries]
+        district.sign(*("ABC"[number - 1] for number in numbers))
+        asyncio.run(district.work())
+        figures.append(numbers)
+    assert sorted(figures) == [[1, 2], [2, 3]]
+    assert district.balances() == {"A": -60, "B": 0, "C": 60}
+
+
 def test_a_debt_past_its_limit_stays_out_and_the_rest_goes_on(district: FakeOffice) -> None:
     district.open_round()
     district.state("A", district.statement("A", "B", minutes=601))
