@@ -100,9 +100,7 @@ def void_pass(session: Session, clock: Clock, *, pass_id: UUID) -> Pass:
     """Take a pass back before it is presented; the minutes are free again."""
     found = _locked(session, pass_id)
     if found.state != PassState.VOIDED:
-        rules.check_pass_step(now=found.state, to=PassState.VOIDED)
-        ledger.void_hold(session, clock, hold_id=pass_id)
-        found.state = PassState.VOIDED
+        _give_back(session, clock, found, to=PassState.VOIDED)
     return found
 
 
@@ -178,11 +176,10 @@ def release(session: Session, clock: Clock, question: Envelope) -> PassReleased:
     asked = question.body
     assert isinstance(asked, ReleasePass)
     found = _bound(session, asked.pass_id, asked.exchange_id, question.sender)
-    if found.state == PassState.ACCEPTED:
-        ledger.void_hold(session, clock, hold_id=found.id)
-        found.state = PassState.RELEASED
-    elif found.state not in (PassState.RELEASED, PassState.EXPIRED):
+    if found.state == PassState.CAPTURED:
         raise rules.PassNotUsable(state=found.state)
+    if found.state not in (PassState.RELEASED, PassState.EXPIRED):
+        _give_back(session, clock, found, to=PassState.RELEASED)
     return PassReleased(asked.exchange_id)
 
 
@@ -193,9 +190,15 @@ def expire_passes(session: Session, clock: Clock) -> int:
     )
     expired = session.scalars(overdue.with_for_update()).all()
     for found in expired:
-        ledger.void_hold(session, clock, hold_id=found.id)
-        found.state = PassState.EXPIRED
+        _give_back(session, clock, found, to=PassState.EXPIRED)
     return len(expired)
+
+
+def _give_back(session: Session, clock: Clock, found: Pass, *, to: PassState) -> None:
+    """The pass ends unpaid, and its minutes are free again."""
+    rules.check_pass_step(now=found.state, to=to)
+    ledger.void_hold(session, clock, hold_id=found.id)
+    found.state = to
 
 
 def _receipt(captured_at: datetime, question: Envelope) -> Receipt:

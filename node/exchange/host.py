@@ -97,7 +97,9 @@ def pass_accepted(
     if answer.exchange_id != asked.exchange_id:  # one answer may not touch another visit
         code = "exchange.answer_differs"
         evidence.note(session, clock, peer=visit.home, kind=code, sealed=sealed)
-        visit.state, visit.refusal = VisitState.REFUSED, code
+        visit.refusal = code
+        if visit.state == VisitState.PRESENTED:  # what was called off stays so
+            _move(visit, VisitState.REFUSED)
         return
     visit.pass_id, visit.minutes_up_to = answer.pass_id, answer.minutes_up_to
     visit.capture_until = answer.capture_until
@@ -117,10 +119,11 @@ def pass_accepted(
             reason=REASON,
         )
     except DomainError as refusal:  # most often our limit for that community
-        visit.state, visit.refusal = VisitState.RELEASED, refusal.code
+        _move(visit, VisitState.RELEASED)
+        visit.refusal = refusal.code
         _send_release(session, clock, sealer, visit)
     else:
-        visit.state = VisitState.ACCEPTED
+        _move(visit, VisitState.ACCEPTED)
 
 
 def deliver(
@@ -139,7 +142,8 @@ def deliver(
     rules.check_minutes(minutes)
     if minutes > (visit.minutes_up_to or 0):
         raise rules.PassTooSmall(covered=visit.minutes_up_to or 0, needed=minutes)
-    visit.state, visit.minutes = VisitState.DELIVERED, minutes
+    _move(visit, VisitState.DELIVERED)
+    visit.minutes = minutes
     return visit
 
 
@@ -175,10 +179,10 @@ def call_off(session: Session, clock: Clock, sealer: Sealer, *, exchange_id: UUI
     visit = _locked(session, exchange_id)
     if visit.state == VisitState.RELEASED:
         return visit
-    rules.check_visit_step(now=visit.state, to=VisitState.RELEASED)
-    if visit.state != VisitState.PRESENTED:  # else the release follows home's acceptance
+    was_accepted = visit.state != VisitState.PRESENTED  # else the release follows its acceptance
+    _move(visit, VisitState.RELEASED)
+    if was_accepted:
         _give_back(session, clock, sealer, visit)
-    visit.state = VisitState.RELEASED
     return visit
 
 
@@ -191,9 +195,9 @@ def release_overdue(session: Session, clock: Clock, sealer: Sealer) -> int:
     overdue = select(Visit).where(text(VISIT_IS_OPEN), Visit.capture_until <= clock.now())
     visits = session.scalars(overdue.with_for_update()).all()
     for visit in visits:
-        rules.check_visit_step(now=visit.state, to=VisitState.RELEASED)
+        _move(visit, VisitState.RELEASED)
+        visit.refusal = rules.VisitOverdue.code
         _give_back(session, clock, sealer, visit)
-        visit.state, visit.refusal = VisitState.RELEASED, rules.VisitOverdue.code
     return len(visits)
 
 
@@ -283,7 +287,13 @@ def ask_again(session: Session, clock: Clock, sealer: Sealer, question: Envelope
 def _refuse(session: Session, clock: Clock, visit: Visit, code: str) -> None:
     if visit.state == VisitState.CONFIRMED:
         ledger.void_hold(session, clock, hold_id=visit.id)
-    visit.state, visit.refusal = VisitState.REFUSED, code
+    _move(visit, VisitState.REFUSED)
+    visit.refusal = code
+
+
+def _move(visit: Visit, to: VisitState) -> None:
+    rules.check_visit_step(now=visit.state, to=to)
+    visit.state = to
 
 
 def _give_back(session: Session, clock: Clock, sealer: Sealer, visit: Visit) -> None:

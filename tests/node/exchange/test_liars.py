@@ -235,6 +235,23 @@ def test_home_cannot_touch_another_visit_by_its_answer(district: District) -> No
     assert Sealed(kept.payload, kept.signature) == said
 
 
+def test_a_visit_that_was_called_off_stays_so_whatever_home_answers(district: District) -> None:
+    """A state that has an end in the table ends there."""
+    district.present()
+    district.call_off()
+    asked = question(district, PresentPass(exchange_id(), f"{HOME}-ABCD2222"))
+    lie = PassAccepted(exchange_id(5), derived_id("x"), 60, district.clock.now())
+    said = Sealed(b"payload", b"signature")
+    district.host.do(
+        lambda session: host.pass_accepted(
+            session, district.clock, district.host.sealer, asked, lie, said
+        )
+    )
+    visit = district.visit()
+    assert (visit.state, visit.refusal) == (VisitState.RELEASED, "exchange.answer_differs")
+    assert district.host.ask(evidence.count) == 1
+
+
 @pytest.mark.parametrize("minutes", [0, -60, 10**12])
 def test_home_cannot_promise_nonsense(district: District, minutes: int) -> None:
     district.present()
