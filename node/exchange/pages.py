@@ -30,6 +30,7 @@ from node.exchange.pages_gifts import (
     gifts_of,
     needs_consent,
 )
+from node.exchange.reasons import reason
 from node.exchange.rules import DisputeState, PassState, VisitState
 from node.kernel.errors import DomainError, NotFound
 from node.kernel.ids import new_code
@@ -337,6 +338,7 @@ def _visit_page(
             visit=visit,
             state=_("too late to confirm") if is_overdue else visit_state(visit.state),
             states=VisitState,
+            reason=reason,
             is_overdue=is_overdue,
             form=form,
             provider=residents.resident(session, visit.provider_id).name,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from node.exchange import gift, limits, rules
 from node.exchange.house import TradingHouse, consent_of, sealer_of, trading_house
 from node.exchange.model import Gift, GiftCode
+from node.exchange.reasons import reason
 from node.exchange.rules import Consent, GiftState
 from node.kernel.errors import DomainError, NotFound
 from node.kernel.ids import new_code
@@ -129,6 +130,7 @@ async def show_gift(request: AnyRequest, gift_id: FromPath[UUID]) -> Response[st
             "exchange/gift.html",
             gift=found,
             state=gift_state(found.state),
+            reason=reason,
             is_received=found.state == GiftState.RECEIVED,
             owner=residents.resident(session, found.resident_id).name,
             acted=acted_for(session, found.recorded_by, found.consent),

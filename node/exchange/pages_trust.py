@@ -14,6 +14,7 @@ from node.exchange import claim, compare, dispute, evidence, limits, receipts, r
 from node.exchange.api_trust import require_party, step
 from node.exchange.house import ARBITERS, DESK, WATCHERS, sealer_of, trading_house
 from node.exchange.model import Claim, Dispute, ReceiptRecord, Reversal, ToldLimit
+from node.exchange.reasons import reason
 from node.exchange.refusals import ReceiptUnknown
 from node.exchange.rules import (
     ComparisonState,
@@ -323,6 +324,7 @@ def _reversal_page(
             row=row,
             state=reversal_state(row.state),
             states=ReversalState,
+            reason=reason,
             owner=residents.resident(session, row.resident_id).name if row.resident_id else None,
             peer=dict(node.neighbours()).get(row.peer, row.peer),
         )
@@ -343,6 +345,7 @@ def _dispute_page(
             row=row,
             state=dispute_state(row.state),
             states=DisputeState,
+            reason=reason,
             code_name=dispute_code,
             codes=[(code, dispute_code(code)) for code in DisputeCode],
             has_receipt=record is not None,

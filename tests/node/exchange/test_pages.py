@@ -132,7 +132,13 @@ def test_a_gift_from_the_code_to_the_receipt(town: Town) -> None:
     assert code not in town.host.client.get("/exchange/codes").text
     again = send(town.home, "/exchange/gifts/new", **(form | {"form_id": str(new_id())}))
     town.district.drain()
-    assert "not taken" in town.home.client.get(again.headers["location"]).text
+    refused = town.home.client.get(again.headers["location"]).text
+    assert "not taken" in refused
+    assert "it was mistyped or taken back" in refused
+    assert "gift_code_unknown" not in refused
+    town.home.open_browser(ELDER, language="zh")
+    assert "可能输错了，或者已经停用" in town.home.client.get(again.headers["location"]).text
+    assert town.district.home.minutes(ELDER) == -30, "only the first gift was paid"
 
 
 def test_a_gift_that_cannot_be_given_says_why(town: Town) -> None:
@@ -151,18 +157,28 @@ def test_a_gift_that_cannot_be_given_says_why(town: Town) -> None:
 
 
 def test_minutes_go_back_by_consent(town: Town) -> None:
+    """Each desk says how its own resident agreed; the page shows who acted."""
     town.district.help_guest(minutes=60)
     path = f"/exchange/receipts/{exchange_id()}"
     staff(town.home, Role.CLERK)
-    asked = send(town.home, path, act="ask", minutes="20", form_id=str(new_id()))
+    form = {"act": "ask", "minutes": "20", "form_id": str(new_id())}
+    assert send(town.home, path, **form).status_code == 422
+    asked = send(town.home, path, **form, consent="telephone")
     assert asked.status_code == 303
     town.district.drain()
     staff(town.host, Role.CLERK)
     where = asked.headers["location"]
-    assert "asked back" in town.host.client.get(where).text
-    assert send(town.host, where, act="offer").status_code == 303
+    shown = town.host.client.get(where).text
+    assert "asked back" in shown
+    assert "How did the resident agree?" in shown
+    assert "Done for them by" not in shown
+    assert send(town.host, where, act="offer").status_code == 422
+    assert send(town.host, where, act="offer", consent="in_person").status_code == 303
+    assert "They are here and say yes" in town.host.client.get(where).text
     town.district.drain()
-    assert "paid back" in town.home.client.get(where).text
+    paid = town.home.client.get(where).text
+    assert "paid back" in paid
+    assert "They said yes on the telephone" in paid
     assert "paid back" in town.home.client.get(path).text
     assert send(town.host, where, act="decline").status_code == 422
 
