@@ -9,7 +9,7 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 from sqlalchemy.orm import Session
 
-from node.exchange import api_gifts, api_trust, home, host, rules
+from node.exchange import api_gifts, api_reversals, api_trust, home, host, rules
 from node.exchange.house import (
     DESK,
     ActedBy,
@@ -246,4 +246,5 @@ routes = [
     release,
     *api_gifts.routes,
     *api_trust.routes,
+    *api_reversals.routes,
 ]

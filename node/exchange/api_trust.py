@@ -1,4 +1,4 @@
-"""Reversals, disputes, limits, comparisons and evidence, as JSON."""
+"""Disputes, limits, comparisons and evidence, as JSON."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,23 +10,17 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.exchange import claim, compare, dispute, evidence, limits, receipts, reversal
+from node.exchange import claim, compare, dispute, evidence, limits, receipts
 from node.exchange.house import ARBITERS, DESK, WATCHERS, sealer_of, trading_house
-from node.exchange.model import Dispute, Evidence, PeerLimit, ReceiptRecord, Reversal
+from node.exchange.model import Dispute, Evidence, PeerLimit, ReceiptRecord
 from node.exchange.refusals import ReceiptUnknown
-from node.kernel.errors import BadInput, NotAllowed, NotFound
+from node.kernel.errors import NotAllowed
 from node.kernel.messages import Sealer
 from node.residents.rules import Scope
 from node.web import idempotency
 from node.web.session import AnyRequest, Caller, require
 
 ROWS_MAX = 200
-
-
-class ReversalBody(msgspec.Struct):
-    exchange_id: UUID
-    minutes: int
-    act: str  # ask, or offer
 
 
 class DisputeBody(msgspec.Struct):
@@ -71,85 +65,6 @@ async def show_receipt(request: AnyRequest, exchange_id: FromPath[UUID]) -> dict
             "refers_to": str(line.refers_to) if line.refers_to else None,
             "is_settled": record.settled_at is not None,
         }
-
-
-@post("/api/reversals")
-async def begin_reversal(request: AnyRequest, data: JSONBody[ReversalBody]) -> dict[str, Any]:
-    """Ask for minutes back, or offer them back (desk); `act` says which."""
-    who = require(request, *DESK)
-    begin = {"ask": reversal.ask, "offer": reversal.offer}.get(data.act)
-    if begin is None:
-        raise BadInput(field="act", problem="ask or offer")
-    reversal_id = idempotency.key(request)
-    return await _say(
-        request,
-        lambda session, sealer: reversal_as_json(
-            begin(
-                session,
-                trading_house(request).clock,
-                sealer,
-                reversal_id=reversal_id,
-                exchange_id=data.exchange_id,
-                minutes=data.minutes,
-                decided_by=who.hand,
-            )
-        ),
-    )
-
-
-@get("/api/reversals/{reversal_id:uuid}")
-async def show_reversal(request: AnyRequest, reversal_id: FromPath[UUID]) -> dict[str, Any]:
-    """One reversal and where it stands (desk)."""
-    require(request, *DESK, *WATCHERS)
-    with trading_house(request).database.read() as session:
-        found = session.get(Reversal, reversal_id)
-        if found is None:
-            raise NotFound(what="reversal", id=str(reversal_id))
-        return reversal_as_json(found)
-
-
-@post("/api/reversals/{reversal_id:uuid}/{act:str}", status_code=200)
-async def go_on_with_reversal(
-    request: AnyRequest, reversal_id: FromPath[UUID], act: FromPath[str]
-) -> dict[str, Any]:
-    """Offer what was asked for, agree to what was offered, or decline (desk)."""
-    who = require(request, *DESK)
-    node = trading_house(request)
-    return await _say(
-        request,
-        lambda session, sealer: reversal_as_json(
-            step(session, node.clock, sealer, reversal_id=reversal_id, act=act, who=who)
-        ),
-    )
-
-
-def step(
-    session: Session, clock: Any, sealer: Sealer, *, reversal_id: UUID, act: str, who: Caller
-) -> Reversal:
-    """One of the three steps that people take with a reversal."""
-    decided_by = who.hand
-    if act == "agree":
-        return reversal.agree(
-            session, clock, sealer, reversal_id=reversal_id, decided_by=decided_by
-        )
-    if act == "decline":
-        return reversal.decline(
-            session, clock, sealer, reversal_id=reversal_id, decided_by=decided_by
-        )
-    if act != "offer":
-        raise NotAllowed(what=act)
-    row = session.get(Reversal, reversal_id)
-    if row is None:
-        raise NotFound(what="reversal", id=str(reversal_id))
-    return reversal.offer(
-        session,
-        clock,
-        sealer,
-        reversal_id=row.id,
-        exchange_id=row.exchange_id,
-        minutes=row.minutes,
-        decided_by=decided_by,
-    )
 
 
 @post("/api/disputes")
@@ -319,20 +234,6 @@ def require_party(request: AnyRequest, exchange_id: UUID) -> Caller:
     return who
 
 
-def reversal_as_json(row: Reversal) -> dict[str, Any]:
-    """A reversal as the API shows it."""
-    return {
-        "id": str(row.id),
-        "exchange_id": str(row.exchange_id),
-        "peer": row.peer,
-        "gives_back": row.gives_back,
-        "minutes": row.minutes,
-        "state": row.state,
-        "refusal": row.refusal,
-        "dispute_id": str(row.dispute_id) if row.dispute_id else None,
-    }
-
-
 def dispute_as_json(row: Dispute) -> dict[str, Any]:
     """A dispute as the API shows it, without what people wrote."""
     return {
@@ -373,9 +274,6 @@ async def _say(
 
 routes = [
     show_receipt,
-    begin_reversal,
-    show_reversal,
-    go_on_with_reversal,
     open_dispute,
     show_disputes,
     show_dispute,

@@ -8,14 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, bindparam, case, func, select
+from sqlalchemy import Column, ColumnElement, Select, bindparam, case, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from node.exchange import rules
 from node.exchange.messages import AskHeadroom, Headroom
-from node.exchange.model import Gift, Pass, PeerLimit, Reversal, ToldLimit
+from node.exchange.model import (
+    REVERSAL_IS_OFFERED,
+    Gift,
+    Pass,
+    PeerLimit,
+    Reversal,
+    ToldLimit,
+)
 from node.exchange.refusals import AllPeersLimitReached, PeerBacklog
-from node.exchange.rules import GiftState, PassState, ReversalState
+from node.exchange.rules import GiftState, PassState
 from node.kernel.errors import BadInput
 from node.kernel.ids import derived_id
 from node.kernel.messages import Envelope, Sealer
@@ -39,9 +46,7 @@ def _sum(
     return select(func.coalesce(func.sum(column), 0))
 
 
-_OFFERED = _sum(Reversal.minutes).where(
-    Reversal.state == ReversalState.OFFERED, Reversal.gives_back.is_(True)
-)
+_OFFERED = _sum(Reversal.minutes).where(text(REVERSAL_IS_OFFERED))
 _OWED = (
     ACCOUNT.c.balance
     + _OFFERED.where(Reversal.peer == ACCOUNT.c.owner).correlate(ACCOUNT).scalar_subquery()

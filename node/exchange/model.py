@@ -12,6 +12,7 @@ from node.exchange.rules import Consent, ReceiptKind
 from node.kernel.db import Base
 from node.kernel.rows import Rows
 
+REVERSAL_IS_OFFERED = "state = 'offered' AND gives_back"  # as the index has it: word for word
 VISIT_IS_OPEN = "state IN ('accepted', 'delivered')"  # as the index has it: word for word
 
 
@@ -126,6 +127,12 @@ class Reversal(Base):
     __table_args__ = (
         CheckConstraint("minutes > 0", name="reversal_minutes_positive"),
         Index("reversal_by_exchange", "exchange_id"),
+        Index(
+            "reversal_offered",
+            "peer",
+            sqlite_where=text(REVERSAL_IS_OFFERED),
+            postgresql_where=text(REVERSAL_IS_OFFERED),
+        ),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)  # also of the holds, and of the receipt
     exchange_id: Mapped[UUID]
@@ -135,7 +142,8 @@ class Reversal(Base):
     minutes: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str]
     dispute_id: Mapped[UUID | None]  # None: by consent
-    decided_by: Mapped[UUID | None]  # who asked or agreed here
+    decided_by: Mapped[UUID | None]  # who asked or agreed here, if it was not the resident
+    consent: Mapped[str | None]  # how the resident was heard; None: not yet, or by a verdict
     refusal: Mapped[str | None]
     made_at: Mapped[datetime]
     changed_at: Mapped[datetime]

@@ -10,10 +10,12 @@ from litestar.response import Redirect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.exchange import claim, compare, dispute, evidence, limits, receipts, reversal, rules
-from node.exchange.api_trust import require_party, step
+from node.exchange import claim, compare, dispute, evidence, limits, receipts, rules
+from node.exchange.api_reversals import Said, begin, find, step
+from node.exchange.api_trust import require_party
 from node.exchange.house import ARBITERS, DESK, WATCHERS, sealer_of, trading_house
 from node.exchange.model import Claim, Dispute, ReceiptRecord, Reversal, ToldLimit
+from node.exchange.pages_gifts import acted_for, consents, needs_consent
 from node.exchange.reasons import reason
 from node.exchange.refusals import ReceiptUnknown
 from node.exchange.rules import (
@@ -23,13 +25,13 @@ from node.exchange.rules import (
     ReceiptKind,
     ReversalState,
 )
-from node.kernel.errors import DomainError, NotFound
+from node.kernel.errors import DomainError
 from node.ledger import service as ledger
 from node.residents import service as residents
 from node.web.forms import Form
 from node.web.language import gettext as _
 from node.web.layout import page
-from node.web.session import AnyRequest, require
+from node.web.session import AnyRequest, Caller, require
 
 
 def reversal_state(state: str) -> str:
@@ -108,10 +110,11 @@ async def act_on_receipt(request: AnyRequest, exchange_id: FromPath[UUID]) -> Re
     minutes = form.integer("minutes", least=0 if act == "dispute" else 1, most=rules.MINUTES_MAX)
     code = form.choice("code", _claims()) if act == "dispute" else ""
     words = form.text("words", least=0, most=dispute.WORDS_MAX) if act == "dispute" else ""
-    if form.errors:
-        return _receipt_page(request, exchange_id, form, status=422)
     if act != "dispute":
         require(request, *DESK)
+    said = Said(who, None if act == "dispute" else _consent(request, form, exchange_id))
+    if form.errors:
+        return _receipt_page(request, exchange_id, form, status=422)
 
     def command(session: Session) -> str:
         if act == "dispute":
@@ -127,15 +130,15 @@ async def act_on_receipt(request: AnyRequest, exchange_id: FromPath[UUID]) -> Re
                 recorded_by=by,
             )
             return f"/exchange/disputes/{opened.id}"
-        begin = reversal.ask if act == "ask" else reversal.offer
         begun = begin(
             session,
-            node.clock,
+            node,
             sealer,
+            act=act,
             reversal_id=form.id,
             exchange_id=exchange_id,
             minutes=minutes,
-            decided_by=by,
+            said=said,
         )
         return f"/exchange/reversals/{begun.id}"
 
@@ -162,10 +165,13 @@ async def go_on_with_reversal(request: AnyRequest, reversal_id: FromPath[UUID]) 
     who = require(request, *DESK)
     node, form = trading_house(request), await Form.read(request)
     sealer, act = sealer_of(node), form.choice("act", ("agree", "offer", "decline"))
+    said = Said(who, None if act == "decline" else _consent(request, form, reversal_id))
+    if form.errors:
+        return _reversal_page(request, reversal_id, form, status=422)
     try:
         await node.database.run(
             lambda session: (
-                step(session, node.clock, sealer, reversal_id=reversal_id, act=act, who=who).id
+                step(session, node, sealer, reversal_id=reversal_id, act=act, said=said).id
             )
         )
     except DomainError as refusal:
@@ -273,6 +279,19 @@ async def show_evidence(request: AnyRequest) -> Response[str]:
         )
 
 
+def _consent(request: AnyRequest, form: Form, about: UUID) -> str | None:
+    """What the form says of the consent of our resident in an exchange or reversal."""
+    with trading_house(request).database.read() as session:
+        choices = _consents(session, require(request), about)
+    return form.choice("consent", [code for code, _name in choices]) if choices else None
+
+
+def _consents(session: Session, who: Caller, about: UUID) -> list[tuple[str, str]]:
+    """How our resident can have agreed; nothing to choose from where nobody acts for them."""
+    resident_id = receipts.our_resident(session, about)
+    return consents() if resident_id and needs_consent(who, resident_id) else []
+
+
 def _claims() -> list[str]:
     return [DisputeCode.NOT_GIVEN, DisputeCode.FEWER_MINUTES, DisputeCode.WRONG_PERSON]
 
@@ -299,6 +318,7 @@ def _receipt_page(
             peer=dict(node.neighbours()).get(record.peer, record.peer),
             owner=owner,
             is_desk=who.has(*DESK),
+            consents=_consents(session, who, exchange_id),
             may_go_back=record.kind != ReceiptKind.REVERSAL,
             claims=[(code, dispute_code(code)) for code in _claims()],
             disputes=session.scalars(disputes).all(),
@@ -313,9 +333,7 @@ def _reversal_page(
 ) -> Response[str]:
     node = trading_house(request)
     with node.database.read() as session:
-        row = session.get(Reversal, reversal_id)
-        if row is None:
-            raise NotFound(what="reversal", id=str(reversal_id))
+        row = find(session, reversal_id)
         return page(
             request,
             "exchange/reversal.html",
@@ -325,6 +343,8 @@ def _reversal_page(
             state=reversal_state(row.state),
             states=ReversalState,
             reason=reason,
+            consents=_consents(session, require(request), reversal_id),
+            acted=acted_for(session, row.decided_by, row.consent) if row.consent else "",
             owner=residents.resident(session, row.resident_id).name if row.resident_id else None,
             peer=dict(node.neighbours()).get(row.peer, row.peer),
         )

@@ -47,13 +47,14 @@ def ask(
     exchange_id: UUID,
     minutes: int,
     decided_by: UUID | None,
+    consent: str | None = None,
 ) -> Reversal:
     """Our resident paid for what was not so: ask the other side to give minutes back."""
     if known := steps.known(session, reversal_id, exchange_id, minutes, gives_back=False):
         return known
     receipt = steps.paid_receipt(session, exchange_id, is_debt=True)
     row = steps.begin(session, clock, receipt, reversal_id, minutes, blocking=OPEN)
-    row.decided_by = decided_by
+    row.decided_by, row.consent = decided_by, consent
     session.add(row)
     steps.send(
         session, clock, sealer, row, "ask", AskReversal(row.id, row.exchange_id, row.minutes)
@@ -86,6 +87,7 @@ def offer(
     exchange_id: UUID,
     minutes: int,
     decided_by: UUID | None,
+    consent: str | None = None,
     dispute_id: UUID | None = None,
 ) -> Reversal:
     """Give minutes back that our resident was paid: hold them, and ask the other side to agree.
@@ -117,7 +119,7 @@ def offer(
     session.add(row)  # after the hold: a refusal leaves nothing behind
     steps.move(clock, row, ReversalState.OFFERED)
     steps.close(session, clock, sealer, exchange_id, {ReversalState.ASKED})
-    row.decided_by, row.dispute_id = decided_by, dispute_id
+    row.decided_by, row.consent, row.dispute_id = decided_by, consent, dispute_id
     steps.send(
         session, clock, sealer, row, "offer", OfferReversal(row.id, row.exchange_id, row.minutes)
     )
@@ -154,7 +156,13 @@ def offered(session: Session, clock: Clock, sealer: Sealer, question: Envelope) 
 
 
 def agree(
-    session: Session, clock: Clock, sealer: Sealer, *, reversal_id: UUID, decided_by: UUID | None
+    session: Session,
+    clock: Clock,
+    sealer: Sealer,
+    *,
+    reversal_id: UUID,
+    decided_by: UUID | None,
+    consent: str | None = None,
 ) -> Reversal:
     """Say yes to what the other side offers back; it then pays."""
     row = steps.locked(session, reversal_id)
@@ -162,7 +170,7 @@ def agree(
         return row
     if row.gives_back or row.state != ReversalState.OFFERED:
         raise ReversalNotOffered(state=row.state)
-    row.decided_by = decided_by
+    row.decided_by, row.consent = decided_by, consent
     _agree(session, clock, sealer, row, blocking={ReversalState.AGREED})
     return row
 

@@ -22,7 +22,7 @@ from node.ledger.model import ACCOUNT, ENTRY, HEAD, POSTING, Unit
 from node.tables import ALL
 from node.timebank.statement import StatementLine, lines
 
-LATEST = "0016"
+LATEST = "0017"
 
 
 @pytest.fixture

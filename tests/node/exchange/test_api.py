@@ -214,13 +214,25 @@ def test_a_gift_from_code_to_credit(town: Town) -> None:
 
 
 def test_a_reversal_at_both_desks(town: Town) -> None:
+    """Who decided for the resident on either side, and how the resident agreed, is kept."""
     town.district.help_guest(minutes=60)
     body = {"exchange_id": str(exchange_id()), "minutes": 20, "act": "ask"}
-    asked = post(town.home, "/api/reversals", desk(town.home), body).json()
+    unsaid = post(town.home, "/api/reversals", desk(town.home), body)
+    assert (unsaid.status_code, unsaid.json()["code"]) == (400, "exchange.consent_unstated")
+    there, here = (house.resident("Clerk", Role.CLERK) for house in (town.home, town.host))
+    said = {"consent": "telephone", "acted_by": str(there)}
+    asked = post(town.home, "/api/reversals", desk(town.home), body | said).json()
     assert asked["state"] == "asked"
+    assert asked.items() >= said.items()
     town.district.drain()
     path = f"/api/reversals/{asked['id']}"
-    assert post(town.host, f"{path}/offer", desk(town.host)).json()["state"] == "offered"
+    waiting = town.host.client.get(path, headers=desk(town.host)).json()
+    assert (waiting["consent"], waiting["acted_by"]) == (None, None), "nobody here has decided"
+    clerk = town.host.signed_in(here)
+    assert post(town.host, f"{path}/offer", clerk).json()["code"] == "kernel.bad_input"
+    offered = post(town.host, f"{path}/offer", clerk, {"consent": "written"}).json()
+    assert (offered["state"], offered["consent"]) == ("offered", "written")
+    assert offered["acted_by"] == str(here)
     town.district.drain()
     for house in (town.home, town.host):
         shown = house.client.get(path, headers=desk(house)).json()
@@ -228,9 +240,8 @@ def test_a_reversal_at_both_desks(town: Town) -> None:
     receipt = town.home.client.get(f"/api/receipts/{asked['id']}", headers=desk(town.home)).json()
     assert (receipt["kind"], receipt["debtor"], receipt["minutes"]) == ("reversal", HOST, 20)
     assert post(town.home, f"{path}/forget", desk(town.home)).status_code == 403
-    assert (
-        post(town.home, "/api/reversals", desk(town.home), body | {"act": "x"}).status_code == 400
-    )
+    wrong = body | said | {"act": "x"}
+    assert post(town.home, "/api/reversals", desk(town.home), wrong).status_code == 400
     resident = town.home.signed_in(ELDER)
     assert post(town.home, "/api/reversals", resident, body).status_code == 403
 
