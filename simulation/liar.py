@@ -107,11 +107,13 @@ class Liar:
                 used.capture = asked  # else it is not known to be captured: no ground for a lie
 
     async def lie_to(self, town: Town, day: int) -> None:
-        """One lie from the table; whatever it is, nothing may move."""
+        """One lie from the table that can be told; whatever it is, nothing may move."""
         names = sorted(LIES)
-        name = names[int(self._throw("which", town.name, day) * len(names))]
-        said = LIES[name](self, town)
-        if said is None or not town.is_up:
+        first = int(self._throw("which", town.name, day) * len(names))
+        tried = ((name, LIES[name](self, town)) for name in names[first:] + names[:first])
+        name, said = next(one for one in tried if one[1] is not None)
+        assert said is not None, "a code can always be guessed"
+        if not town.is_up:
             return
         town.tell(f"is lied to: {name}")
         caller, item = said

@@ -179,7 +179,7 @@ async def deal_with_a_liar(story: Story) -> None:
         minutes = story.random.choice((30, 60, 90))
         code = await issue(story, town, host_name=LIAR, minutes=minutes)
         await story.pause(1, 20)
-        if story.chance(0.15):
+        if story.chance(0.3):
             await _take_back(story, town)
             story.liar.keeps_slip(town, code, pass_id=story.id("pass"), minutes=minutes)
             return

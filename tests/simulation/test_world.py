@@ -82,7 +82,7 @@ def test_a_history_with_one_story_less_is_otherwise_the_same() -> None:
 
 def test_every_lie_is_told_and_believed_by_nobody() -> None:
     told_lies: set[str] = set()
-    for seed in (1, 2):
+    for seed in (1, 3):
         outcome = lived(replace(SMALL, seed=seed, days=14, faults=Faults(lie=1.0)))
         lies = (one.words for one in outcome.history.events if "is lied to" in one.words)
         told_lies |= {words.partition(": ")[2] for words in lies}
