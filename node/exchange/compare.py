@@ -75,6 +75,7 @@ def compare_due(session: Session, clock: Clock, sealer: Sealer) -> int:
     for row in session.scalars(again).all():
         _ask(session, clock, sealer, row)
         asked += 1
+    judged.make_same(session, clock, sealer)
     for judged_one in judged.missing(session, clock):
         fetch(session, clock, sealer, peer=judged_one.peer, ids=[judged_one.exchange_id])
     return asked

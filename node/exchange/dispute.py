@@ -266,8 +266,8 @@ def _conclude(session: Session, clock: Clock, sealer: Sealer, row: Dispute, minu
     row.verdict_minutes = minutes
     if not minutes or not row.gives_back:
         return
-    if DisputeCode.RECEIPT_MISSING in (row.our_code, row.their_code):
-        return  # the other side has no receipt to turn: it books it first, then asks (judged.py)
+    if DisputeCode.RECEIPT_MISSING in (row.our_code, row.their_code) or claim.is_open(session, row):
+        return  # there is no one receipt to turn: first the books are made the same (judged.py)
     try:
         by = row.our_arbiter
         reversal.carry_out(session, clock, sealer, row, minutes=minutes, decided_by=by)

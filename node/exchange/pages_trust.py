@@ -356,7 +356,7 @@ def _dispute_page(
     who, node = require(request), trading_house(request)
     with node.database.read() as session:
         row = dispute.find(session, dispute_id)
-        record = session.get(ReceiptRecord, row.exchange_id)
+        record, said = session.get(ReceiptRecord, row.exchange_id), claim.of(session, row)
         return page(
             request,
             "exchange/dispute.html",
@@ -370,7 +370,8 @@ def _dispute_page(
             codes=[(code, dispute_code(code)) for code in DisputeCode],
             has_receipt=record is not None,
             our_receipt=receipt_said(record),
-            their_receipt=receipt_said(claim.of(session, row)),
+            their_receipt=receipt_said(said),
+            do_differ=record is not None and said is not None and claim.differs(record, said),
             peer=dict(node.neighbours()).get(row.peer, row.peer),
             may_answer=who.has(*DESK) and not row.is_ours and row.state == DisputeState.OPENED,
             may_judge=who.has(*ARBITERS) and row.state == DisputeState.ANSWERED,

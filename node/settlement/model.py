@@ -11,9 +11,10 @@ from node.kernel.db import Base
 
 
 class StatementState(StrEnum):
-    """A statement once made is never unmade: it waits until it is settled."""
+    """Once both have signed, a statement is never unmade: it waits until it is settled."""
 
     PROPOSED = "proposed"  # the creditor has not agreed yet
+    WITHDRAWN = "withdrawn"  # the creditor refused, and a receipt in it is in dispute
     AGREED = "agreed"  # both signed
     SETTLED = "settled"  # in a batch that the chain has
 

@@ -1,17 +1,17 @@
 """State what we owe, countersign what we are owed, check a batch, and book what the chain settled.
 
 Every function runs inside the caller's transaction. A receipt is in one statement at most, a
-statement is settled once at most, and nothing of it is ever taken back: what is not settled in one
-round waits for the next.
+statement is settled once at most, and nothing of it is ever taken back once both have signed: what
+is not settled in one round waits for the next. Receipts about which the books differ are in none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
-from node.exchange import compare
+from node.exchange import claim, compare
 from node.exchange import receipts as exchange_receipts
 from node.exchange.limits import SETTLED
 from node.exchange.model import ReceiptRecord
@@ -40,29 +40,63 @@ Verify = Callable[[str, bytes, bytes], bool]
 
 
 def state_debts(session: Session, clock: Clock, sealer: Sealer, encode: Encode) -> int:
-    """Make a statement for every community we owe unstated receipts; returns how many."""
-    creditors = select(ReceiptRecord.peer).where(
-        ReceiptRecord.is_debt, ReceiptRecord.statement_id.is_(None)
+    """Make a statement for every community we owe unstated receipts; returns how many.
+
+    What is in dispute because the two sides' books differ waits for the verdict, alone.
+    """
+    differing = claim.unsettleable(session)
+    _take_apart(session, differing)
+    unstated = (
+        ReceiptRecord.is_debt,
+        ReceiptRecord.statement_id.is_(None),
+        ReceiptRecord.exchange_id.not_in(differing),
     )
+    creditors = select(ReceiptRecord.peer).where(*unstated).distinct()
     made = 0
-    for creditor in session.scalars(creditors.distinct().order_by(ReceiptRecord.peer)).all():
-        _state_debt(session, clock, sealer, encode, creditor)
+    for creditor in session.scalars(creditors.order_by(ReceiptRecord.peer)).all():
+        ours = select(ReceiptRecord).where(*unstated, ReceiptRecord.peer == creditor)
+        _state_debt(session, clock, sealer, encode, creditor, ours)
         made += 1
     return made
 
 
-def _state_debt(
-    session: Session, clock: Clock, sealer: Sealer, encode: Encode, creditor: str
-) -> None:
-    unstated = select(ReceiptRecord).where(
-        ReceiptRecord.is_debt,
-        ReceiptRecord.statement_id.is_(None),
-        ReceiptRecord.peer == creditor,
+def _take_apart(session: Session, differing: Collection[UUID]) -> None:
+    """Statements that the creditor refused to sign, over a receipt that is in dispute now.
+
+    Never while one is asked for: its signature may be on the way. Nobody else signs it later: the
+    creditor's books have what stands in its place by then, and a batch with it is not signed here.
+    """
+    held = select(ReceiptRecord.statement_id).where(ReceiptRecord.exchange_id.in_(differing))
+    refused = select(Statement.id).where(
+        Statement.id.in_(held),
+        Statement.state == StatementState.PROPOSED,
+        Statement.proposals > 0,
+        Statement.is_proposal_open.is_(False),
     )
+    ids = session.scalars(refused.with_for_update()).all()
+    stated = update(ReceiptRecord).where(ReceiptRecord.statement_id.in_(ids))
+    session.execute(stated.values(statement_id=None))
+    withdrawn = update(Statement).where(Statement.id.in_(ids))
+    session.execute(withdrawn.values(state=StatementState.WITHDRAWN))
+
+
+def _state_debt(
+    session: Session,
+    clock: Clock,
+    sealer: Sealer,
+    encode: Encode,
+    creditor: str,
+    unstated: Select[ReceiptRecord],
+) -> None:
     by_id = unstated.order_by(ReceiptRecord.exchange_id).limit(rules.RECEIPTS_MAX)
     receipts = session.scalars(by_id).all()
     content = _content(sealer.community, creditor, receipts)
     payload = encode(content)
+    _mark_stated(session, content)
+    known = session.get(Statement, content.statement_id)
+    if known is not None and known.state == StatementState.WITHDRAWN:  # it was right after all
+        known.state = StatementState.PROPOSED
+        return
     session.add(
         Statement(
             id=content.statement_id,
@@ -76,7 +110,6 @@ def _state_debt(
             made_at=clock.now(),
         )
     )
-    _mark_stated(session, content)
 
 
 def propose_open(

@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from node.exchange.model import Gift, Pass, Visit
+from node.exchange.model import Gift, Pass, ReceiptRecord, Visit
 from node.exchange.rules import GiftState
 from node.kernel.ids import new_id
 from node.residents.rules import Role
@@ -213,6 +214,24 @@ def test_a_dispute_from_the_elder_to_the_verdict(town: Town) -> None:
     town.district.drain()
     assert "judged" in town.home.client.get(where).text
     assert town.district.home.minutes(ELDER) == -45
+
+
+def test_an_arbiter_sees_that_the_two_receipts_differ(town: Town) -> None:
+    town.district.help_guest(minutes=60)
+    town.home.open_browser(ELDER)
+    said = {"act": "dispute", "code": "fewer_minutes", "minutes": "30", "words": ""}
+    send(town.home, f"/exchange/receipts/{exchange_id()}", **said)
+    town.district.drain()
+    lower = update(ReceiptRecord).values(minutes=50)
+    town.district.host.do(lambda session: session.execute(lower).close())
+    staff(town.host, Role.SOCIAL_WORKER)
+    where = town.host.client.get("/exchange/disputes").text.split('href="/exchange/disputes/')[1]
+    where = f"/exchange/disputes/{where.split(chr(34))[0]}"
+    send(town.host, where, act="answer", code="as_recorded", minutes="0")
+    shown = town.host.client.get(where).text
+    assert "<dd>50 minutes, owed by them</dd>" in shown
+    assert "<dd>60 minutes, owed by them</dd>" in shown
+    assert "The two receipts differ." in shown
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
