@@ -161,6 +161,7 @@ async def show_pass(request: AnyRequest, pass_id: FromPath[UUID]) -> Response[st
             slip=found,
             code=rules.full_code(home=node.community, code=found.code),
             state=pass_state(found.state),
+            states=PassState,
             is_open=found.state == PassState.ISSUED,
             owner=residents.resident(session, found.resident_id).name,
             acted=acted_for(session, found.issued_by, found.consent),

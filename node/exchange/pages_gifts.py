@@ -131,6 +131,8 @@ async def show_gift(request: AnyRequest, gift_id: FromPath[UUID]) -> Response[st
             gift=found,
             state=gift_state(found.state),
             reason=reason,
+            states=GiftState,
+            is_paid=found.state in (GiftState.ACCEPTED, GiftState.RECEIVED),
             is_received=found.state == GiftState.RECEIVED,
             owner=residents.resident(session, found.resident_id).name,
             acted=acted_for(session, found.recorded_by, found.consent),
