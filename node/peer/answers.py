@@ -44,6 +44,7 @@ from node.peer.admission import ClockAhead
 from node.peer.book import PeerBook, UnknownPeer
 from node.peer.seal import open_sealed
 from node.peer.wire import Unreadable
+from node.settlement import regained
 from node.settlement import service as settlement
 from node.settlement.messages import ProposeStatement, StatementAgreed, StatementDiffers
 
@@ -101,8 +102,13 @@ class Answers:
         if kind in TELLING_QUESTIONS:
             return TELLING_QUESTIONS[kind](session, self.clock, self.sealer, question)
         if kind is ProposeStatement:
-            return settlement.countersign(
-                session, self.clock, self.sealer, self.has_signed, question
+            return regained.answer(
+                session,
+                self.clock,
+                self.sealer,
+                verify=self.has_signed,
+                decode=wire.decode_statement,
+                question=question,
             )
         raise NotAQuestion(kind=kind.__name__)
 

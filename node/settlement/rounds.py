@@ -17,7 +17,7 @@ from node.kernel.messages import Sealer
 from node.kernel.ports import Chain, Clock
 from node.ledger.model import HEAD
 from node.peer import wire
-from node.settlement import proof, rules, service
+from node.settlement import proof, regained, rules, service
 from node.settlement.events import unbooked_entries
 from node.settlement.messages import StatementContent
 from node.settlement.model import Batch
@@ -138,7 +138,23 @@ class SettlementRounds:
             )
             service.keep_batch(session, kept, statement_ids, paths)
 
-        await self._database.run(store)
+        try:
+            await self._database.run(store)
+        except rules.BatchWrong as wrong:
+            if wrong.details["reason"] == "statement_not_ours":
+                await self._ask_for_lost(contents, proposal.statements)
+            raise
+
+    async def _ask_for_lost(
+        self, contents: Sequence[StatementContent], payloads: Sequence[bytes]
+    ) -> None:
+        """We may have signed it, and lost that with our disk: whoever owes it states it again."""
+        asked = await self._database.run(
+            lambda session: regained.ask_for_lost(
+                session, self._clock, self._sealer, contents, payloads
+            )
+        )
+        log.warning("statements_lost", asked=asked)
 
     def own_signers(self) -> tuple[str, ...]:
         """The addresses of our settlement keys: the one in use, and the one that is to be."""
