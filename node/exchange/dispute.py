@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.exchange import claim, receipts, reversal, rules
+from node.exchange import claim, receipts, remainder, reversal, rules
 from node.exchange.messages import AnswerDispute, JudgeDispute, Noted, OpenDispute
 from node.exchange.model import Dispute, ReceiptRecord, Verdict
 from node.exchange.refusals import (
@@ -207,7 +207,8 @@ def judged(session: Session, clock: Clock, sealer: Sealer, question: Envelope) -
     row = _with(session, said.dispute_id, question.sender)
     if row.state == DisputeState.JUDGED:
         return Noted(row.id)
-    if row.state != DisputeState.ANSWERED:
+    has_overtaken = row.state == DisputeState.OPENED and row.is_ours  # their answer is on its way
+    if row.state != DisputeState.ANSWERED and not has_overtaken:
         raise DisputeClosed(state=row.state)
     if row.their_verdict_at is not None and question.sent_at < row.their_verdict_at:
         return Noted(row.id)  # a newer one has overtaken it
@@ -230,9 +231,10 @@ def carry_out(
     row = find(session, dispute_id)
     if row.state != DisputeState.JUDGED or not row.gives_back:
         raise DisputeClosed(state=row.state)
-    if row.verdict_minutes:
-        minutes = row.verdict_minutes
-        reversal.carry_out(session, clock, sealer, row, minutes=minutes, decided_by=decided_by)
+    if remainder.of_dispute(session, row.exchange_id)[0] is not row:
+        raise DisputeClosed(state="judged anew")
+    minutes = row.verdict_minutes or 0
+    reversal.carry_out(session, clock, sealer, row, minutes=minutes, decided_by=decided_by)
     row.refusal = None
     return row
 
@@ -264,7 +266,7 @@ def latest(session: Session, *, limit: int = PAGE_ROWS) -> Sequence[Dispute]:
 def _conclude(session: Session, clock: Clock, sealer: Sealer, row: Dispute, minutes: int) -> None:
     _move(clock, row, DisputeState.JUDGED)
     row.verdict_minutes = minutes
-    if not minutes or not row.gives_back:
+    if not row.gives_back:
         return
     if DisputeCode.RECEIPT_MISSING in (row.our_code, row.their_code) or claim.is_open(session, row):
         return  # there is no one receipt to turn: first the books are made the same (judged.py)

@@ -16,7 +16,9 @@ from node.exchange.model import Dispute, ReceiptRecord, Reversal, Verdict
 from node.exchange.refusals import ReversalExists, ReversalTooLarge
 from node.exchange.rules import DisputeState, ReversalState
 from node.kernel.errors import BadInput, DomainError
+from node.kernel.ids import derived_id
 
+REVERSALS_MAX = 100  # of one exchange, before a verdict's own is no longer known as such
 OPEN = frozenset({ReversalState.ASKED, ReversalState.OFFERED, ReversalState.AGREED})
 
 
@@ -73,25 +75,48 @@ def due(reversals: Sequence[Reversal], dispute: Dispute, minutes: int) -> int:
     return max(0, minutes - _sum(reversals, ReversalState.REVERSED))
 
 
-def judged_so(session: Session, receipt: ReceiptRecord, minutes: int) -> Judged | None:
-    """The verdict of our arbiter that `minutes` more make whole, if there is one.
+def judged_so(
+    session: Session, receipt: ReceiptRecord, minutes: int, *, reversal_id: UUID
+) -> Judged | None:
+    """The verdict that `minutes` more make whole, if there is one.
 
-    Where our resident gets them, what we agreed to before may have been paid or not: both fit.
+    Our resident gives back by the exchange's last agreed verdict alone: what our arbiter said and
+    the other's did not is no verdict. Where ours gets them, the other side may have agreed to an
+    earlier word of our arbiter: it counts if this reversal is that verdict's own. What we agreed to
+    before may have been paid or not: both fit.
     """
     reversals = of_exchange(session, receipt.exchange_id)
-    disputes = select(Dispute).where(
-        Dispute.exchange_id == receipt.exchange_id,
-        Dispute.peer == receipt.peer,
-        Dispute.state != DisputeState.OPENED,
-    )
+    about = of_dispute(session, receipt.exchange_id)
+    if not receipt.is_debt:
+        last = next((one for one in about if one.state == DisputeState.JUDGED), None)
+        if last is None or last.verdict_minutes is None:
+            return None
+        is_whole = 0 < minutes == due(reversals, last, last.verdict_minutes)
+        return Judged(last, last.verdict_minutes) if is_whole else None
     in_doubt = _sum(reversals, ReversalState.AGREED)
-    for dispute in session.scalars(disputes).all():
+    for dispute in about:
+        if dispute.state == DisputeState.OPENED or not _is_of_verdict(reversal_id, dispute):
+            continue
         for said in _said(session, dispute):
             still = due(reversals, dispute, said)
-            least = max(1, still - in_doubt) if receipt.is_debt else still
-            if still > 0 and least <= minutes <= still:
+            if still > 0 and max(1, still - in_doubt) <= minutes <= still:
                 return Judged(dispute, said)
     return None
+
+
+def verdict_id(dispute: Dispute, number: int) -> UUID:
+    """The id of a reversal that carries out this dispute's verdict; `number` were there before."""
+    return derived_id("verdict", dispute.id, number)
+
+
+def of_dispute(session: Session, exchange_id: UUID) -> Sequence[Dispute]:
+    """All disputes over an exchange, the newest first: one begins when the one before is over."""
+    same = select(Dispute).where(Dispute.exchange_id == exchange_id)
+    return session.scalars(same.order_by(Dispute.opened_at.desc(), Dispute.id)).all()
+
+
+def _is_of_verdict(reversal_id: UUID, dispute: Dispute) -> bool:
+    return any(verdict_id(dispute, number) == reversal_id for number in range(REVERSALS_MAX))
 
 
 def _said(session: Session, dispute: Dispute) -> Sequence[int]:

@@ -28,7 +28,6 @@ from node.exchange.refusals import ReversalNotOffered
 from node.exchange.remainder import OPEN
 from node.exchange.rules import DisputeState, ReceiptKind, ReversalState
 from node.kernel.errors import DomainError, IdReused
-from node.kernel.ids import derived_id
 from node.kernel.messages import Envelope, Refusal, Sealed, Sealer
 from node.kernel.ports import Clock
 from node.ledger import service as ledger
@@ -68,7 +67,7 @@ def asked(session: Session, clock: Clock, sealer: Sealer, question: Envelope) ->
     assert isinstance(said, AskReversal)
     if not steps.known(session, said.reversal_id, said.exchange_id, said.minutes, gives_back=True):
         receipt = steps.paid_receipt(session, said.exchange_id, is_debt=False, peer=question.sender)
-        judged = remainder.judged_so(session, receipt, said.minutes)
+        judged = remainder.judged_so(session, receipt, said.minutes, reversal_id=said.reversal_id)
         if judged is not None:
             steps.close(session, clock, sealer, said.exchange_id, OPEN)
         row = steps.begin(session, clock, receipt, said.reversal_id, said.minutes, blocking=OPEN)
@@ -139,7 +138,7 @@ def offered(session: Session, clock: Clock, sealer: Sealer, question: Envelope) 
         _agree(session, clock, sealer, row)
         return Noted(row.id)
     receipt = steps.paid_receipt(session, said.exchange_id, is_debt=True, peer=question.sender)
-    judged = remainder.judged_so(session, receipt, said.minutes)
+    judged = remainder.judged_so(session, receipt, said.minutes, reversal_id=said.reversal_id)
     row = steps.begin(
         session, clock, receipt, said.reversal_id, said.minutes, blocking=NONE_IN_THE_WAY
     )
@@ -330,13 +329,15 @@ def carry_out(
     """
     steps.paid_receipt(session, dispute.exchange_id, is_debt=False)
     earlier = remainder.of_exchange(session, dispute.exchange_id)
+    if any(one.dispute_id == dispute.id and one.state == ReversalState.OFFERED for one in earlier):
+        return
+    steps.close(session, clock, sealer, dispute.exchange_id, OPEN)
     if still := remainder.due(earlier, dispute, minutes):
-        steps.close(session, clock, sealer, dispute.exchange_id, OPEN)
         offer(
             session,
             clock,
             sealer,
-            reversal_id=derived_id("verdict", dispute.id, len(earlier)),
+            reversal_id=remainder.verdict_id(dispute, len(earlier)),
             exchange_id=dispute.exchange_id,
             minutes=still,
             decided_by=decided_by,
