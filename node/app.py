@@ -139,8 +139,7 @@ class Node:
 
     def _prepare(self, session: Session) -> None:
         points.prepare(session, self.clock)
-        own = self.settings.debt_limit_minutes
-        limits.keep_told(session, self.clock, source=limits.OWN, minutes=own)
+        limits.keep_own(session, self.clock, minutes=self.settings.debt_limit_minutes)
         ledger.open_account(
             session,
             account_id=ledger.house_account(SETTLED, Unit.MINUTES),

@@ -209,13 +209,20 @@ def headroom_told(session: Session, clock: Clock, question: Envelope, answer: He
 
 
 def keep_told(session: Session, clock: Clock, *, source: str, minutes: int) -> None:
-    """Keep what a peer, the chain, or our operator said of its limit."""
+    """Keep what a peer, the chain, or our operator said of its limit, and when."""
     known = session.get(ToldLimit, source)
     bounded = max(0, min(minutes, AMOUNT_MAX))
     if known is None:
         session.add(ToldLimit(source=source, minutes=bounded, told_at=clock.now()))
     else:
         known.minutes, known.told_at = bounded, clock.now()
+
+
+def keep_own(session: Session, clock: Clock, *, minutes: int) -> None:
+    """Keep the operator's limit; a start that changes nothing writes nothing."""
+    known = session.get(ToldLimit, OWN)
+    if known is None or known.minutes != max(0, min(minutes, AMOUNT_MAX)):
+        keep_told(session, clock, source=OWN, minutes=minutes)
 
 
 def _on_its_way(session: Session, peer: str) -> int:
