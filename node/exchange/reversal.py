@@ -96,10 +96,8 @@ def offer(
     row = steps.known(session, reversal_id, exchange_id, minutes, gives_back=True)
     if row is not None and row.state != ReversalState.ASKED:
         return row
-    receipt, blocking = (
-        steps.paid_receipt(session, exchange_id, is_debt=False),
-        {ReversalState.OFFERED},
-    )
+    receipt = steps.paid_receipt(session, exchange_id, is_debt=False)
+    blocking = {ReversalState.OFFERED}
     if row is None:
         row = steps.begin(session, clock, receipt, reversal_id, minutes, blocking=blocking)
     else:

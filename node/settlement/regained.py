@@ -11,7 +11,6 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from node.exchange import receipts as exchange_receipts
 from node.exchange.model import ReceiptRecord
 from node.kernel.ids import derived_id
 from node.kernel.messages import Body, Envelope, Sealer
@@ -141,31 +140,10 @@ def _adopt(
     missing = set(content.exchange_ids) - {one.exchange_id for one in ours}
     if missing:
         return tuple(sorted(missing))
-    total = exchange_receipts.summary(
-        [exchange_receipts.line_of(one, sealer.community) for one in ours]
-    )
-    if (total.count, total.minutes, total.merkle_root) != (
-        content.count,
-        content.minutes,
-        content.merkle_root,
-    ):
+    if service.content_of(content.debtor, content.creditor, ours) != content:
         raise rules.StatementWrong(statement=name, problem="our books have other receipts")
     _withdraw(session, {one.statement_id for one in ours if one.statement_id}, name)
-    session.add(
-        Statement(
-            id=content.statement_id,
-            debtor=content.debtor,
-            creditor=content.creditor,
-            count=content.count,
-            minutes=content.minutes,
-            payload=proposal.payload,
-            debtor_signature=proposal.debtor_signature,
-            state=StatementState.PROPOSED,
-            made_at=clock.now(),
-        )
-    )
-    stated = update(ReceiptRecord).where(ReceiptRecord.exchange_id.in_(content.exchange_ids))
-    session.execute(stated.values(statement_id=content.statement_id))
+    service.keep(session, clock, proposal)
     return ()
 
 

@@ -90,26 +90,14 @@ def _state_debt(
 ) -> None:
     by_id = unstated.order_by(ReceiptRecord.exchange_id).limit(rules.RECEIPTS_MAX)
     receipts = session.scalars(by_id).all()
-    content = _content(sealer.community, creditor, receipts)
-    payload = encode(content)
-    _mark_stated(session, content)
+    content = content_of(sealer.community, creditor, receipts)
     known = session.get(Statement, content.statement_id)
     if known is not None and known.state == StatementState.WITHDRAWN:  # it was right after all
         known.state = StatementState.PROPOSED
+        _mark_stated(session, content)
         return
-    session.add(
-        Statement(
-            id=content.statement_id,
-            debtor=sealer.community,
-            creditor=creditor,
-            count=content.count,
-            minutes=content.minutes,
-            payload=payload,
-            debtor_signature=sealer.sign_statement(payload),
-            state=StatementState.PROPOSED,
-            made_at=clock.now(),
-        )
-    )
+    payload = encode(content)
+    keep(session, clock, ProposeStatement(content, payload, sealer.sign_statement(payload)))
 
 
 def propose_open(
@@ -157,13 +145,26 @@ def countersign(
     if missing:  # on its way most likely; if not, its debtor proves it
         compare.fetch(session, clock, sealer, peer=content.debtor, ids=sorted(missing))
         return StatementDiffers(content.statement_id, tuple(sorted(missing)))
-    expected = _content(content.debtor, content.creditor, ours)
+    expected = content_of(content.debtor, content.creditor, ours)
     if expected != content:
         raise rules.StatementWrong(
             statement=str(content.statement_id),
             problem=f"{content.minutes} minutes stated, {expected.minutes} in our books",
         )
     signature = sealer.sign_statement(proposal.payload)
+    keep(session, clock, proposal, creditor_signature=signature)
+    return StatementAgreed(content.statement_id, signature)
+
+
+def keep(
+    session: Session,
+    clock: Clock,
+    proposal: ProposeStatement,
+    *,
+    creditor_signature: bytes | None = None,
+) -> None:
+    """A statement as its debtor signed it, into our books, with the receipts that it states."""
+    content = proposal.content
     session.add(
         Statement(
             id=content.statement_id,
@@ -173,13 +174,12 @@ def countersign(
             minutes=content.minutes,
             payload=proposal.payload,
             debtor_signature=proposal.debtor_signature,
-            creditor_signature=signature,
-            state=StatementState.AGREED,
+            creditor_signature=creditor_signature,
+            state=StatementState.AGREED if creditor_signature else StatementState.PROPOSED,
             made_at=clock.now(),
         )
     )
     _mark_stated(session, content)
-    return StatementAgreed(content.statement_id, signature)
 
 
 def countersigned(session: Session, verify: Verify, answer: StatementAgreed) -> None:
@@ -333,7 +333,8 @@ def _book(session: Session, clock: Clock, community: str, statement: Statement) 
     )
 
 
-def _content(debtor: str, creditor: str, receipts: Sequence[ReceiptRecord]) -> StatementContent:
+def content_of(debtor: str, creditor: str, receipts: Sequence[ReceiptRecord]) -> StatementContent:
+    """What a statement of these receipts says, whichever side's books they are from."""
     ordered = sorted(receipts, key=lambda receipt: receipt.exchange_id)
     ours = debtor if ordered and ordered[0].is_debt else creditor
     total = exchange_receipts.summary([exchange_receipts.line_of(one, ours) for one in ordered])
